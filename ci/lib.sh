@@ -1,0 +1,21 @@
+# Shared by every script under ci/ and by ./pionbench: where things are. Source it; it defines, it does nothing.
+# shellcheck shell=bash
+root=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
+venv=${PIONBENCH_VENV:-$root/.venv}
+say() { printf '\033[1m==>\033[0m %s\n' "$*" >&2; }
+die() { printf 'error: %s\n' "$*" >&2; exit 70; }
+have() { command -v "$1" >/dev/null 2>&1; }
+cores() { nproc 2>/dev/null || echo 1; }
+
+# The Debian packages behind each need (docs/architecture.md says what each is for).
+debian_packages=(
+  cmake ninja-build ccache g++ git python3 python3-venv
+  libcli11-dev libspdlog-dev nlohmann-json3-dev libyaml-cpp-dev libsqlite3-dev libssl-dev
+  libboost-dev libboost-filesystem-dev libboost-system-dev
+  libgtest-dev libgmock-dev libbenchmark-dev
+)
+# torch is added by ci/setup only where none is importable: 2.11 to 2.13 are supported.
+torch_requirement='torch==2.13.0'
+python_packages=(
+  'numpy<3' 'vl-convert-python>=1.7,<2' 'jsonschema>=4,<5' 'tokenizers>=0.20,<0.23'
+)

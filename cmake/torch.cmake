@@ -1,0 +1,27 @@
+# libtorch: Torch_DIR or CMAKE_PREFIX_PATH when given, else the one that the project's or the system's Python has.
+if(NOT Torch_DIR AND NOT CMAKE_PREFIX_PATH MATCHES "torch")
+  foreach(python ${PIONBENCH_PYTHON} ${CMAKE_SOURCE_DIR}/.venv/bin/python3 python3)
+    execute_process(COMMAND ${python} -c "import torch; print(torch.utils.cmake_prefix_path)"
+      OUTPUT_VARIABLE torch_prefix OUTPUT_STRIP_TRAILING_WHITESPACE ERROR_QUIET RESULT_VARIABLE torch_missing)
+    if(torch_missing EQUAL 0)
+      list(APPEND CMAKE_PREFIX_PATH ${torch_prefix})
+      break()
+    endif()
+  endforeach()
+endif()
+find_package(Torch QUIET)
+if(NOT Torch_FOUND)
+  message(FATAL_ERROR "libtorch not found. Run ci/setup, or pass -DTorch_DIR=<torch>/share/cmake/Torch, or configure "
+                      "without it by -DPIONBENCH_ONLY=harness.")
+endif()
+if(Torch_VERSION VERSION_LESS 2.11 OR NOT Torch_VERSION VERSION_LESS 2.14)
+  message(WARNING "libtorch ${Torch_VERSION} is outside the supported range 2.11 to 2.13")
+endif()
+message(STATUS "libtorch ${Torch_VERSION} from ${Torch_DIR}; CUDA: ${TORCH_CUDA_LIBRARIES}")
+
+# pionbench_use_torch(TARGET): link libtorch; its headers are not ours to warn about.
+function(pionbench_use_torch target)
+  target_link_libraries(${target} PUBLIC ${TORCH_LIBRARIES})
+  target_include_directories(${target} SYSTEM PUBLIC ${TORCH_INCLUDE_DIRS})
+  target_compile_options(${target} PUBLIC ${TORCH_CXX_FLAGS})
+endfunction()

@@ -1,0 +1,47 @@
+#pragma once
+/// From an experiment file to cells.
+///
+///   file ─ parse ─► Experiment ─ overlay(scale), overrides ─► expand ─► Plan (cells with identities)
+
+#include <filesystem>
+#include <map>
+#include <string>
+#include <vector>
+
+#include "core/run_request.h"
+#include "harness/store/records.h"
+
+namespace pionbench {
+
+/// One cell of a plan. Prerequisites are planned cells too (`arm` empty, `is_prerequisite` true).
+struct PlannedCell {
+  std::string id;  ///< content hash of `config`
+  CellConfig config;
+  std::string arm;
+  std::map<std::string, std::string> point;  ///< grid coordinates, as text
+  std::string label;                         ///< "Muon auxiliary=frozen seed=0", for people
+  bool is_prerequisite = false;
+  std::vector<std::string> needs;  ///< ids of prerequisites
+};
+
+struct Plan {
+  ExperimentRecord experiment;
+  std::vector<PlannedCell> cells;  ///< prerequisites first; ids are unique; an id keeps its first place
+};
+
+struct PlanOptions {
+  std::string scale = "quick";
+  std::vector<std::string> overrides;  ///< "lr=1e-4,3e-4", "seed=0..4", "arms.Muon.lr=log:1e-5..1e-3:5"
+};
+
+/// Reads and expands one experiment file. UserErrors name file, line and the nearest known key.
+Plan make_plan(const std::filesystem::path& file, const Catalog& catalog, const PlanOptions& options);
+
+/// "fig2b" or a path -> the experiment file; the folders in PIONBENCH_SPECS (or experiments/specs/*) are searched for
+/// <name>.yaml. UserError with the nearest name.
+std::filesystem::path find_spec(const std::string& name_or_path, const std::vector<std::filesystem::path>& folders);
+
+/// All experiment files below the folders, by name.
+std::vector<std::filesystem::path> list_specs(const std::vector<std::filesystem::path>& folders);
+
+}  // namespace pionbench

@@ -1,0 +1,43 @@
+#pragma once
+/// The orchestrator's spool, <out>/runs/<run>/attempts.jsonl: how each process of a run began and ended. Together
+/// with events.jsonl and run.json it is all that the store knows of a run.
+
+#include <filesystem>
+#include <optional>
+#include <string>
+
+#include "core/catalog.h"
+
+namespace pionbench {
+
+struct AttemptStart {
+  int attempt = 1;
+  std::string started_at;  ///< UTC
+  std::string host;
+  std::string boot_id;
+  int pid = 0;
+  std::int64_t pid_start = 0;  ///< /proc/<pid>/stat field 22; tells a process from a later one with its number
+};
+
+struct AttemptEnd {
+  int attempt = 1;
+  std::string ended_at;
+  std::string outcome;  ///< done, diverged, failed, out of memory, interrupted, lost
+  std::optional<int> exit_code;
+  std::optional<int> signal;
+  double wall_seconds = 0;
+  std::string reason;       ///< one line
+  std::string stderr_tail;  ///< last 20 lines at most, empty when done
+};
+
+/// Appends {"type":"attempt_started", ...} durably.
+void append_attempt(const std::filesystem::path& run_folder, const AttemptStart& start);
+/// Appends {"type":"attempt_ended", ...} durably.
+void append_attempt(const std::filesystem::path& run_folder, const AttemptEnd& end);
+
+Json to_json(const AttemptStart& start);
+Json to_json(const AttemptEnd& end);
+AttemptStart attempt_start_from_json(const Json& json);
+AttemptEnd attempt_end_from_json(const Json& json);
+
+}  // namespace pionbench

@@ -1,0 +1,82 @@
+#pragma once
+/// What the store holds, as plain values. No SQL, no torch.
+
+#include <cstdint>
+#include <map>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "core/catalog.h"
+
+namespace pionbench {
+
+/// One experiment at one scale, as planned: the spec it came from, and its cells in display order.
+/// Spool: <out>/experiments/<name>.<scale>.json, whole-file, replaced when the plan changes.
+struct ExperimentRecord {
+  struct Cell {
+    std::string cell;
+    std::string arm;                           ///< "" where the experiment has no arms
+    std::map<std::string, std::string> point;  ///< grid coordinates as text: {"seed": "0", "auxiliary": "frozen"}
+  };
+  std::string name;
+  std::string scale;
+  Json spec;                      ///< the experiment file after overlays, as JSON
+  std::vector<std::string> arms;  ///< display order
+  std::vector<Cell> cells;        ///< without prerequisites
+};
+
+/// How a run stands. `kRunning` covers a live process; kLost: the process vanished without an end.
+enum class RunState { kRunning, kDone, kDiverged, kFailed, kOutOfMemory, kInterrupted, kLost };
+std::string to_string(RunState state);  ///< "running", "done", "diverged", "failed", "out of memory", ...
+RunState run_state_from_string(const std::string& text);
+/// Done and diverged: there is a result, and running the cell again is not needed.
+bool is_finished(RunState state);
+
+struct RunRow {
+  std::string run;
+  std::string cell;
+  std::string suite;
+  std::string optimizer;
+  RunState state = RunState::kRunning;
+  std::int64_t step = 0;       ///< the last step heard of
+  std::int64_t steps = 0;      ///< planned, 0 when unknown
+  double train_seconds = 0;    ///< sum of `train` phases, over attempts
+  std::map<std::string, double> phase_seconds;
+  int attempts = 0;
+  std::optional<int> exit_code;  ///< of the last attempt
+  std::optional<int> signal;     ///< of the last attempt
+  std::string reason;            ///< one line: why it failed or diverged; "" otherwise
+  std::string stderr_tail;       ///< of the last attempt that failed
+  std::string started_at;        ///< UTC
+  std::string ended_at;          ///< UTC; "" while it runs
+};
+
+struct SeriesPoint {
+  std::int64_t step;
+  double value;
+};
+
+struct Curve {
+  std::string name;
+  std::string variant;
+  std::vector<double> x, y;
+};
+
+struct SpectralRow {
+  std::int64_t step;
+  std::string parameter;
+  int head;
+  std::string name;
+  double value;
+};
+
+struct ItemRow {
+  std::int64_t step;
+  std::string split;
+  std::int64_t item;
+  std::string name;
+  double value;
+};
+
+}  // namespace pionbench
