@@ -25,3 +25,11 @@ function(pionbench_use_torch target)
   target_include_directories(${target} SYSTEM PUBLIC ${TORCH_INCLUDE_DIRS})
   target_compile_options(${target} PUBLIC ${TORCH_CXX_FLAGS})
 endfunction()
+
+# pionbench_reuse_torch_header(TARGET): torch/torch.h precompiled once, by pionbench_optim. GCC wants the same
+# code-generation flags, so executables are compiled like libraries (-fPIC, not -fPIE).
+function(pionbench_reuse_torch_header target)
+  target_precompile_headers(${target} REUSE_FROM pionbench_optim)
+  set_target_properties(${target} PROPERTIES POSITION_INDEPENDENT_CODE OFF)
+  target_compile_options(${target} PRIVATE -fPIC)
+endfunction()

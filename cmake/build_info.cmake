@@ -1,0 +1,23 @@
+# Writes the commit that is being built into a source file, at every build and only when it changed:
+#   cmake -DSOURCE=<checkout> -DOUTPUT=<file> -P build_info.cmake
+execute_process(COMMAND git -C ${SOURCE} rev-parse HEAD OUTPUT_VARIABLE commit OUTPUT_STRIP_TRAILING_WHITESPACE
+  ERROR_QUIET RESULT_VARIABLE failed)
+if(failed)
+  set(commit "unknown")
+  set(dirty "unknown")
+else()
+  execute_process(COMMAND git -C ${SOURCE} diff HEAD --no-ext-diff OUTPUT_VARIABLE diff ERROR_QUIET)
+  if(diff STREQUAL "")
+    set(dirty "no")
+  else()
+    string(SHA256 digest "${diff}")
+    string(SUBSTRING ${digest} 0 12 dirty)
+  endif()
+endif()
+set(text "#include \"experiments/worker/build_info.h\"\nnamespace pionbench::build_info {\nconst char* const kCommit = \"${commit}\";\nconst char* const kDirty = \"${dirty}\";\n}\n")
+if(EXISTS ${OUTPUT})
+  file(READ ${OUTPUT} before)
+endif()
+if(NOT "${before}" STREQUAL "${text}")
+  file(WRITE ${OUTPUT} "${text}")
+endif()

@@ -1,0 +1,43 @@
+#pragma once
+/// Arithmetic word problems with a latent skill. The warm start imitates annotators of four styles, and only one
+/// style earns a reward: reinforcement learning has to find it and sharpen it, so there is headroom that a normally
+/// tuned optimizer can use within a minute.
+///
+///   question   "Tom has 12 apples . buys 7 . loses 5 . ?"      two or three steps, all values in 0..59
+///   clean      "12 + 7 = 19 ; 19 - 5 = 14 #### 14"             the only style that is rewarded
+///   unmarked   "12 + 7 = 19 ; 19 - 5 = 14 answer 14"           right, without the mark
+///   lazy       "#### 5"                                        the last operand
+///   sloppy     as clean, each step off by 1, 2 or 10 with probability 0.6
+///
+/// Style odds (clean/unmarked/lazy/sloppy): three tidy items .60/.10/.10/.20, five messy items .10/.65/.15/.10.
+
+#include <cstdint>
+#include <string>
+#include <vector>
+
+#include "experiments/rlvr/data/problem.h"
+
+namespace pionbench::rlvr {
+
+struct ArithSizes {
+  std::int64_t train = 0;
+  std::int64_t validation = 0;
+  std::int64_t test = 0;
+};
+
+struct ArithData {
+  std::vector<Problem> train, validation, test;
+  std::vector<Demonstration> demonstrations;  ///< one per training problem, same order
+};
+
+/// Deterministic in `seed`. No question appears twice; which split it belongs to follows from a hash of its text, so
+/// splits stay disjoint whatever their sizes.
+ArithData generate_arith(std::uint64_t seed, const ArithSizes& sizes);
+
+/// Every word that questions and completions use, in a fixed order.
+std::vector<std::string> arith_vocabulary();
+
+/// "train", "validation" (one in ten) or "test" (one in ten), from the text alone.
+std::string arith_split(const std::string& question);
+
+}  // namespace pionbench::rlvr

@@ -1,0 +1,47 @@
+#include "experiments/rlvr/evaluate.h"
+
+#include <numeric>
+
+namespace pionbench::rlvr {
+namespace {
+
+// Bounds the cache; 256 sequences are also where decoding on one core stops gaining from larger batches.
+constexpr std::size_t kBatch = 256;
+
+double mean(const std::vector<double>& x) {
+  return x.empty() ? 0 : std::accumulate(x.begin(), x.end(), 0.0) / static_cast<double>(x.size());
+}
+
+}  // namespace
+
+Evaluation evaluate(const Qwen3& model, const Tokenizer& tokenizer, const std::vector<Problem>& problems,
+                    const std::string& split, std::int64_t step, std::uint64_t seed, std::int64_t max_new_tokens,
+                    EventWriter& events) {
+  const PhaseTimer timer(events, step, "evaluate");
+  std::map<std::string, std::vector<double>> items;
+  double length = 0;
+  for (std::size_t begin = 0; begin < problems.size(); begin += kBatch) {
+    std::vector<const Problem*> batch;
+    for (std::size_t i = begin; i < std::min(begin + kBatch, problems.size()); ++i) batch.push_back(&problems[i]);
+    for (const bool greedy : {true, false}) {
+      SampleOptions options;
+      options.max_new_tokens = max_new_tokens;
+      options.temperature = greedy ? 0.0 : 1.0;
+      options.seed = (seed * 1000003ull + static_cast<std::uint64_t>(step)) * 1000003ull + begin;
+      const auto rollout = sample(model, tokenizer, batch, options);
+      auto& scores = items[greedy ? "greedy" : "sampled"];
+      const auto rewards = rewards_of(rollout, batch);
+      scores.insert(scores.end(), rewards.begin(), rewards.end());
+      if (!greedy) length += rollout.completion_lengths.sum().item<double>();
+    }
+  }
+  const Evaluation out{mean(items["greedy"]), mean(items["sampled"])};
+  events.evaluation(step, split,
+                    {{"greedy", out.greedy},
+                     {"sampled", out.sampled},
+                     {"completion_length", length / static_cast<double>(std::max<std::size_t>(problems.size(), 1))}},
+                    items);
+  return out;
+}
+
+}  // namespace pionbench::rlvr

@@ -1,0 +1,78 @@
+#include "experiments/worker/probe.h"
+
+#include "optim/matrix_optimizer.h"
+#include "optim/spectral/metrics.h"
+
+namespace pionbench {
+namespace {
+
+using optim::Role;
+
+double frobenius(const torch::Tensor& x) { return x.detach().to(torch::kFloat64).norm().item<double>(); }
+
+/// `values[name]` of each block from a batch [blocks].
+void fill(std::vector<Named>& rows, const std::string& name, const torch::Tensor& batch) {
+  const auto cpu = batch.to(torch::kCPU, torch::kFloat64).contiguous();
+  for (std::size_t i = 0; i < rows.size(); ++i) rows[i][name] = cpu.data_ptr<double>()[i];
+}
+
+torch::Tensor block_norms(const torch::Tensor& blocks) {
+  return torch::linalg_vector_norm(blocks.to(torch::kFloat64), 2, at::IntArrayRef{-2, -1});
+}
+
+}  // namespace
+
+Probe::Probe(const std::vector<optim::Parameter>& parameters, const optim::RoutedOptimizer& optimizer, double lr)
+    : optimizer_(optimizer), lr_(lr) {
+  for (const auto& p : parameters)
+    if (optim::is_matrix(p.role)) matrices_.push_back(p);
+}
+
+void Probe::before() {
+  weights_before_.clear();
+  for (const auto& p : matrices_) weights_before_.push_back(p.tensor.detach().clone());
+}
+
+void Probe::after(std::int64_t step, EventWriter& events) {
+  const torch::NoGradGuard no_grad;
+  double update_square = 0, weight_square = 0, elements = 0;
+  for (std::size_t i = 0; i < matrices_.size(); ++i) {
+    const auto& p = matrices_[i];
+    const auto update = p.tensor.detach() - weights_before_[i];
+    const auto gradient = p.tensor.grad().defined() ? p.tensor.grad() : torch::zeros_like(update);
+    const auto momentum = optimizer_.momentum(p.tensor);
+    const double update_norm = frobenius(update), weight_norm = frobenius(weights_before_[i]);
+    const auto count = static_cast<double>(update.numel());
+    update_square += update_norm * update_norm;
+    weight_square += weight_norm * weight_norm;
+    elements += count;
+
+    const auto s = optim::singular_values(gradient);
+    Named values = {{"grad_norm", frobenius(gradient)},
+                    {"grad_effective_rank", optim::effective_rank(s).item<double>()},
+                    {"grad_top_energy", optim::top_energy(s).item<double>()},
+                    {"update_norm", update_norm},
+                    {"update_rms_over_lr", update_norm / std::sqrt(count) / lr_},
+                    {"relative_change", weight_norm > 0 ? update_norm / weight_norm : 0}};
+    if (momentum.defined())
+      values["momentum_top_energy"] = optim::top_energy(optim::singular_values(momentum)).item<double>();
+    events.spectral(step, p.name, -1, values);
+
+    if (p.role == Role::kMatrix || p.heads <= 1) continue;
+    const auto side = p.role == Role::kHeadsIn ? optim::HeadSide::kInput : optim::HeadSide::kOutput;
+    const auto blocks = [&](const torch::Tensor& x) { return optim::head_blocks(x, p.heads, side); };
+    std::vector<Named> rows(static_cast<std::size_t>(p.heads));
+    fill(rows, "grad_norm", block_norms(blocks(gradient)));
+    fill(rows, "grad_top_energy", optim::top_energy(optim::singular_values(blocks(gradient))));
+    fill(rows, "update_norm", block_norms(blocks(update)));
+    if (momentum.defined())
+      fill(rows, "momentum_top_energy", optim::top_energy(optim::singular_values(blocks(momentum))));
+    for (std::size_t head = 0; head < rows.size(); ++head) events.spectral(step, p.name, static_cast<int>(head), rows[head]);
+  }
+  weights_before_.clear();
+  if (elements > 0)
+    events.metric(step, {{"update_rms_over_lr", std::sqrt(update_square / elements) / lr_},
+                         {"relative_change", weight_square > 0 ? std::sqrt(update_square / weight_square) : 0}});
+}
+
+}  // namespace pionbench

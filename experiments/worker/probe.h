@@ -1,0 +1,39 @@
+#pragma once
+/// The spectral probe: what an update did to each matrix, seen from outside the optimizer, so every arm is measured
+/// the same way. Outside the timed clock.
+
+#include <torch/torch.h>
+
+#include <map>
+#include <string>
+#include <vector>
+
+#include "experiments/worker/events.h"
+#include "optim/routing.h"
+
+namespace pionbench {
+
+/// Use: before(step), optimizer.step(), after(step).
+///
+/// One `spectral` event per matrix (head −1) with
+///   grad_norm, grad_effective_rank, grad_top_energy     of the gradient
+///   momentum_top_energy                                 of what the optimizer averages: above 2/3, one direction
+///                                                       passes Pion's k_p = 0
+///   update_rms_over_lr, update_norm, relative_change    of W_after − W_before (decay included); change over ‖W‖
+/// and one per head of attention projections with grad_norm, grad_top_energy, momentum_top_energy, update_norm.
+/// One `metric` event with update_rms_over_lr and relative_change over all matrices together.
+/// Cost: a Gram eigendecomposition per matrix and head in float64, and one copy of the matrices.
+class Probe {
+ public:
+  Probe(const std::vector<optim::Parameter>& parameters, const optim::RoutedOptimizer& optimizer, double lr);
+  void before();
+  void after(std::int64_t step, EventWriter& events);
+
+ private:
+  std::vector<optim::Parameter> matrices_;
+  const optim::RoutedOptimizer& optimizer_;
+  double lr_;
+  std::vector<torch::Tensor> weights_before_;
+};
+
+}  // namespace pionbench

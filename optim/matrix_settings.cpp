@@ -1,0 +1,98 @@
+#include "optim/matrix_settings.h"
+
+#include <map>
+
+#include "core/error.h"
+
+namespace pionbench::optim {
+
+std::vector<Setting> matrix_settings() {
+  std::vector<Setting> rows = {
+      real_setting("lr", 0.02, 0, 1e3, "learning rate η"),
+      real_setting("momentum", 0.95, 0, 0.999999, "μ"),
+      choice_setting("momentum_rule", "ema", {"ema", "sum"}, "M ← μM + (1 − μ)G, or M ← μM + G"),
+      bool_setting("nesterov", true, "map the average of G and M instead of M"),
+      real_setting("weight_decay", 0.01, 0, 1e3, "decoupled decay λ: W ← (1 − ηλ)W"),
+      real_setting("update_scale", 1.0, 0, 1e6, "s in η·s·√(…)"),
+      choice_setting("scale_rule", "sqrt_max", {"sqrt_max", "sqrt_ratio", "none"},
+                     "√max(rows, cols), √max(1, rows/cols), or 1; rows and cols of the block that is mapped"),
+      real_setting("eps", 1e-7, 0, 1, "guards the Frobenius norm"),
+      choice_setting("eps_rule", "add", {"add", "max"}, "divide by ‖X‖ + eps, or by max(‖X‖, eps)"),
+      choice_setting("precision", "float32", {"float32", "bfloat16"}, "type of the matrix products"),
+      int_setting("ns_steps", 5, 1, 30, "steps of the polynomial chain"),
+      choice_setting("heads", "whole", {"whole", "per-head"},
+                     "map attention projections whole, or head by head (others stay whole)"),
+  };
+  const auto auxiliary = auxiliary_settings();
+  rows.insert(rows.end(), auxiliary.begin(), auxiliary.end());
+  return rows;
+}
+
+std::vector<Bundle> released_presets() {
+  using namespace std::string_literals;
+  const auto convention = [](double lr, double weight_decay, bool nesterov, double update_scale, const char* scale_rule,
+                             double aux_lr_ratio = 1.0) {
+    return Values{{"lr", lr},
+                  {"momentum", 0.95},
+                  {"momentum_rule", "ema"s},
+                  {"nesterov", nesterov},
+                  {"weight_decay", weight_decay},
+                  {"update_scale", update_scale},
+                  {"scale_rule", std::string(scale_rule)},
+                  {"eps", 1e-7},
+                  {"eps_rule", "add"s},
+                  {"precision", "bfloat16"s},
+                  {"ns_steps", std::int64_t{5}},
+                  {"aux_lr_ratio", aux_lr_ratio}};
+  };
+  return {
+      {"pion-release", "OPTML-Group/Pion, pion.py at the root", convention(0.02, 0.01, true, 2.0, "sqrt_max")},
+      {"pion-rl", "OPTML-Group/Pion, RL/verl", convention(1e-6, 0.01, false, 5.0, "sqrt_max")},
+      {"pion-vla", "OPTML-Group/Pion, VLA/VLAAdapter", convention(1e-4, 0.01, true, 0.2, "sqrt_max")},
+      {"pion-vlanext", "OPTML-Group/Pion, VLA/VLANeXt: the rest at a tenth of lr",
+       convention(1e-4, 0.01, true, 0.2, "sqrt_max", 0.1)},
+      {"pion-openpi", "OPTML-Group/Pion, VLA/openpi", convention(2.5e-5, 0.01, false, 2.0, "sqrt_max")},
+  };
+}
+
+MatrixOptions matrix_options(const Values& hyper) {
+  const auto& scale_rule = get_text(hyper, "scale_rule");
+  EngineOptions engine;
+  engine.eps = get_real(hyper, "eps");
+  engine.eps_rule = get_text(hyper, "eps_rule") == "add" ? EpsRule::kAdd : EpsRule::kMax;
+  engine.precision = get_text(hyper, "precision") == "bfloat16" ? torch::kBFloat16 : torch::kFloat32;
+  return MatrixOptions(get_real(hyper, "lr"))
+      .momentum(get_real(hyper, "momentum"))
+      .momentum_rule(get_text(hyper, "momentum_rule") == "ema" ? MomentumRule::kEma : MomentumRule::kSum)
+      .nesterov(get_bool(hyper, "nesterov"))
+      .weight_decay(get_real(hyper, "weight_decay"))
+      .update_scale(get_real(hyper, "update_scale"))
+      .scale_rule(scale_rule == "sqrt_max"     ? ScaleRule::kSqrtMax
+                  : scale_rule == "sqrt_ratio" ? ScaleRule::kSqrtRatio
+                                               : ScaleRule::kNone)
+      .engine(engine);
+}
+
+std::unique_ptr<RoutedOptimizer> make_matrix_arm(const std::vector<Parameter>& parameters, const Values& hyper,
+                                                 const SpectralMap& map) {
+  const bool per_head = get_text(hyper, "heads") == "per-head";
+  const MatrixOptions base = matrix_options(hyper).spectral_map(map);
+
+  // One group per head layout; parameters keep their order within it.
+  std::map<std::pair<std::int64_t, HeadSide>, std::vector<torch::Tensor>> layouts;
+  for (const auto& p : matrices_of(parameters)) {
+    const bool split = per_head && p.role != Role::kMatrix;
+    const auto side = p.role == Role::kHeadsIn ? HeadSide::kInput : HeadSide::kOutput;
+    if (split && (p.heads < 1 || p.tensor.dim() != 2 || p.tensor.size(side == HeadSide::kOutput ? 0 : 1) % p.heads))
+      throw UserError("parameter \"" + p.name + "\" of shape " + c10::str(p.tensor.sizes()) + ": " +
+                      std::to_string(p.heads) + " heads do not divide the side they split");
+    layouts[split ? std::pair{p.heads, side} : std::pair{std::int64_t{1}, HeadSide::kOutput}].push_back(p.tensor);
+  }
+  std::vector<torch::optim::OptimizerParamGroup> groups;
+  for (const auto& [layout, tensors] : layouts)
+    groups.emplace_back(tensors, std::make_unique<MatrixOptions>(MatrixOptions(base).heads(layout.first).head_side(layout.second)));
+  return std::make_unique<RoutedOptimizer>(groups.empty() ? nullptr : std::make_unique<MatrixOptimizer>(groups, base),
+                                           make_auxiliary(parameters, hyper));
+}
+
+}  // namespace pionbench::optim

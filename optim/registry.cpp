@@ -1,0 +1,32 @@
+#include "optim/registry.h"
+
+#include "core/error.h"
+
+namespace pionbench::optim {
+
+const std::vector<OptimizerEntry>& registry() {
+  static const std::vector<OptimizerEntry> entries = {
+      adamw_entry(),
+      muon_entry(),
+      pion_entry(),
+      frozen_entry(),
+  };
+  return entries;
+}
+
+const OptimizerEntry& find_optimizer(const std::string& name) {
+  std::vector<std::string> known;
+  for (const auto& entry : registry()) {
+    if (entry.info.name == name) return entry;
+    known.push_back(entry.info.name);
+  }
+  throw UserError(unknown_name("optimizer", name, known));
+}
+
+std::unique_ptr<RoutedOptimizer> make_optimizer(const std::string& name, const std::vector<Parameter>& parameters,
+                                                const Values& explicit_values) {
+  const auto& entry = find_optimizer(name);
+  return entry.make(parameters, entry.info.table.resolve(explicit_values));
+}
+
+}  // namespace pionbench::optim

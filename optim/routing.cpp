@@ -1,0 +1,122 @@
+#include "optim/routing.h"
+
+#include "optim/matrix_optimizer.h"
+
+namespace pionbench::optim {
+namespace {
+
+template <typename Keep>
+std::vector<Parameter> filter(const std::vector<Parameter>& parameters, Keep&& keep) {
+  std::vector<Parameter> out;
+  for (const auto& p : parameters)
+    if (p.tensor.requires_grad() && keep(p)) out.push_back(p);
+  return out;
+}
+
+bool owns(const torch::optim::Optimizer* optimizer, const torch::Tensor& parameter) {
+  if (!optimizer) return false;
+  for (const auto& group : optimizer->param_groups())
+    for (const auto& w : group.params())
+      if (w.is_same(parameter)) return true;
+  return false;
+}
+
+}  // namespace
+
+RoutedOptimizer::RoutedOptimizer(std::unique_ptr<torch::optim::Optimizer> matrix,
+                                 std::unique_ptr<torch::optim::Optimizer> auxiliary)
+    : matrix_(std::move(matrix)), auxiliary_(std::move(auxiliary)) {
+  for_each_part([&](torch::optim::Optimizer& part, const char*) {
+    for (const auto& group : part.param_groups()) initial_lr_.push_back(group.options().get_lr());
+  });
+}
+
+template <typename Visit>
+void RoutedOptimizer::for_each_part(Visit&& visit) const {
+  if (matrix_) visit(*matrix_, "matrix");
+  if (auxiliary_) visit(*auxiliary_, "auxiliary");
+}
+
+void RoutedOptimizer::step() {
+  for_each_part([](torch::optim::Optimizer& part, const char*) { part.step(); });
+}
+
+void RoutedOptimizer::zero_grad() {
+  for_each_part([](torch::optim::Optimizer& part, const char*) { part.zero_grad(); });
+}
+
+void RoutedOptimizer::set_lr_factor(double factor) {
+  std::size_t i = 0;
+  for_each_part([&](torch::optim::Optimizer& part, const char*) {
+    for (auto& group : part.param_groups()) group.options().set_lr(initial_lr_[i++] * factor);
+  });
+}
+
+torch::Tensor RoutedOptimizer::momentum(const torch::Tensor& parameter) const {
+  if (const auto* matrix = dynamic_cast<const MatrixOptimizer*>(matrix_.get())) {
+    if (auto buffer = matrix->momentum(parameter); buffer.defined()) return buffer;
+  }
+  if (auxiliary_) {
+    const auto it = auxiliary_->state().find(parameter.unsafeGetTensorImpl());
+    if (it != auxiliary_->state().end())
+      return static_cast<const torch::optim::AdamWParamState&>(*it->second).exp_avg();
+  }
+  return {};
+}
+
+std::string RoutedOptimizer::owner(const torch::Tensor& parameter) const {
+  if (owns(matrix_.get(), parameter)) return "matrix";
+  return owns(auxiliary_.get(), parameter) ? "auxiliary" : "frozen";
+}
+
+void RoutedOptimizer::save(torch::serialize::OutputArchive& archive) const {
+  for_each_part([&](torch::optim::Optimizer& part, const char* name) {
+    torch::serialize::OutputArchive inner(archive.compilation_unit());
+    part.save(inner);
+    archive.write(name, inner);
+  });
+}
+
+void RoutedOptimizer::load(torch::serialize::InputArchive& archive) {
+  for_each_part([&](torch::optim::Optimizer& part, const char* name) {
+    torch::serialize::InputArchive inner;
+    archive.read(name, inner);
+    part.load(inner);
+  });
+}
+
+std::vector<Parameter> matrices_of(const std::vector<Parameter>& parameters) {
+  return filter(parameters, [](const Parameter& p) { return is_matrix(p.role); });
+}
+
+std::vector<Parameter> auxiliaries_of(const std::vector<Parameter>& parameters) {
+  return filter(parameters, [](const Parameter& p) { return !is_matrix(p.role); });
+}
+
+std::unique_ptr<torch::optim::Optimizer> make_adamw(const std::vector<Parameter>& parameters, const Values& hyper,
+                                                    double lr, const std::string& prefix) {
+  std::vector<torch::Tensor> tensors;
+  for (const auto& p : parameters)
+    if (p.tensor.requires_grad()) tensors.push_back(p.tensor);
+  if (tensors.empty()) return nullptr;
+  auto options = torch::optim::AdamWOptions(lr)
+                     .betas({get_real(hyper, prefix + "beta1"), get_real(hyper, prefix + "beta2")})
+                     .eps(get_real(hyper, prefix + "eps"))
+                     .weight_decay(get_real(hyper, "weight_decay"));
+  return std::make_unique<torch::optim::AdamW>(tensors, options);
+}
+
+std::vector<Setting> auxiliary_settings() {
+  return {
+      real_setting("aux_lr_ratio", 1.0, 0, 1e3, "learning rate of the auxiliary AdamW, as a multiple of lr"),
+      real_setting("aux_beta1", 0.9, 0, 0.999999, "auxiliary AdamW: decay of the first moment"),
+      real_setting("aux_beta2", 0.999, 0, 0.99999999, "auxiliary AdamW: decay of the second moment"),
+      real_setting("aux_eps", 1e-8, 0, 1, "auxiliary AdamW: added to the root of the second moment"),
+  };
+}
+
+std::unique_ptr<torch::optim::Optimizer> make_auxiliary(const std::vector<Parameter>& parameters, const Values& hyper) {
+  return make_adamw(auxiliaries_of(parameters), hyper, get_real(hyper, "lr") * get_real(hyper, "aux_lr_ratio"), "aux_");
+}
+
+}  // namespace pionbench::optim

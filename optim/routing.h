@@ -1,0 +1,62 @@
+#pragma once
+/// One training step over a whole model: matrices go to a matrix optimizer, everything else to torch's own AdamW
+/// ("auxiliary"), by role and never by shape.
+///
+///   role                      matrix arm          per-head matrix arm         AdamW arm   frozen arm (control)
+///   matrix                    matrix optimizer    matrix optimizer (whole)    AdamW       not updated
+///   heads_out, heads_in       matrix optimizer    matrix optimizer by head    AdamW       not updated
+///   embedding, output, vector AdamW (auxiliary)   AdamW (auxiliary)           AdamW       AdamW
+///
+/// Parameters with requires_grad = false are left out altogether.
+
+#include <torch/torch.h>
+
+#include <memory>
+#include <vector>
+
+#include "core/setting.h"
+#include "optim/parameter.h"
+
+namespace pionbench::optim {
+
+class RoutedOptimizer {
+ public:
+  /// Either part may be null. Owns both; the parameters' tensors are shared with the model.
+  RoutedOptimizer(std::unique_ptr<torch::optim::Optimizer> matrix, std::unique_ptr<torch::optim::Optimizer> auxiliary);
+
+  void step();
+  void zero_grad();
+  /// Every group's learning rate becomes its initial one times `factor` (schedules, warm-up).
+  void set_lr_factor(double factor);
+  /// The direction that the matrix optimizer averages for this tensor; undefined where it keeps none.
+  torch::Tensor momentum(const torch::Tensor& parameter) const;
+  /// "matrix", "auxiliary" or "frozen".
+  std::string owner(const torch::Tensor& parameter) const;
+
+  void save(torch::serialize::OutputArchive& archive) const;
+  void load(torch::serialize::InputArchive& archive);
+
+ private:
+  template <typename Visit>
+  void for_each_part(Visit&& visit) const;
+
+  std::unique_ptr<torch::optim::Optimizer> matrix_;
+  std::unique_ptr<torch::optim::Optimizer> auxiliary_;
+  std::vector<double> initial_lr_;  // of every group, matrix part first
+};
+
+/// AdamW over the given parameters with hyperparameters <prefix>beta1, <prefix>beta2, <prefix>eps, weight_decay and
+/// learning rate `lr`; null when none of them trains.
+std::unique_ptr<torch::optim::Optimizer> make_adamw(const std::vector<Parameter>& parameters, const Values& hyper,
+                                                    double lr, const std::string& prefix);
+
+/// The parameters of each kind that train.
+std::vector<Parameter> matrices_of(const std::vector<Parameter>& parameters);
+std::vector<Parameter> auxiliaries_of(const std::vector<Parameter>& parameters);
+
+/// Rows that every arm with an auxiliary AdamW declares: aux_lr_ratio, aux_beta1, aux_beta2, aux_eps.
+std::vector<Setting> auxiliary_settings();
+/// The auxiliary AdamW from those rows, at lr·aux_lr_ratio.
+std::unique_ptr<torch::optim::Optimizer> make_auxiliary(const std::vector<Parameter>& parameters, const Values& hyper);
+
+}  // namespace pionbench::optim
