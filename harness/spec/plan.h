@@ -29,19 +29,26 @@ struct Plan {
   std::vector<PlannedCell> cells;  ///< prerequisites first; ids are unique; an id keeps its first place
 };
 
+/// Precedence, weakest first: table defaults, bundles (preset, model), `defaults`, the scale, the arm, the grid point,
+/// overrides, overrides of one arm. Axes vary in the order they were declared, the last fastest; new axes of overrides
+/// follow, and `seed` is always last. A setting of `defaults`, the grid or an override goes to the arms whose suite or
+/// optimizer knows it, and is an error only where none does.
 struct PlanOptions {
   std::string scale = "quick";
-  std::vector<std::string> overrides;  ///< "lr=1e-4,3e-4", "seed=0..4", "arms.Muon.lr=log:1e-5..1e-3:5"
+  /// "lr=1e-4,3e-4", "seed=0..4", "arms.Muon.lr=log:1e-5..1e-3:5", "arm=AdamW,Pion" (selects arms).
+  std::vector<std::string> overrides = {};
+  std::vector<std::string> exclude = {};  ///< conditions (harness/spec/expression.h), besides the file's
 };
 
-/// Reads and expands one experiment file. UserErrors name file, line and the nearest known key.
+/// Reads and expands one experiment file. UserErrors name file, line and the nearest known key. Cells that two arms
+/// share are planned once and stand in the record under both arms.
 Plan make_plan(const std::filesystem::path& file, const Catalog& catalog, const PlanOptions& options);
 
-/// "fig2b" or a path -> the experiment file; the folders in PIONBENCH_SPECS (or experiments/specs/*) are searched for
-/// <name>.yaml. UserError with the nearest name.
+/// "fig2b" or a path -> the experiment file; the folders are searched for <name>.yaml. UserError (exit 2) with
+/// the nearest name.
 std::filesystem::path find_spec(const std::string& name_or_path, const std::vector<std::filesystem::path>& folders);
 
-/// All experiment files below the folders, by name.
+/// All experiment files in the folders, by name.
 std::vector<std::filesystem::path> list_specs(const std::vector<std::filesystem::path>& folders);
 
 }  // namespace pionbench

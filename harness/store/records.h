@@ -39,9 +39,9 @@ struct RunRow {
   std::string suite;
   std::string optimizer;
   RunState state = RunState::kRunning;
-  std::int64_t step = 0;       ///< the last step heard of
-  std::int64_t steps = 0;      ///< planned, 0 when unknown
-  double train_seconds = 0;    ///< sum of `train` phases, over attempts
+  std::int64_t step = 0;     ///< the last step heard of
+  std::int64_t steps = 0;    ///< planned, 0 when unknown
+  double train_seconds = 0;  ///< sum of `train` phases, over attempts
   std::map<std::string, double> phase_seconds;
   int attempts = 0;
   std::optional<int> exit_code;  ///< of the last attempt
@@ -55,6 +55,23 @@ struct RunRow {
 struct SeriesPoint {
   std::int64_t step;
   double value;
+};
+
+struct ClockedPoint {
+  std::int64_t step;
+  double value;
+  double train_seconds;
+};
+
+/// One value with all that a table outside the store needs to place it.
+struct MetricRow {
+  std::string run, cell, suite, optimizer;
+  RunState state;
+  std::string name;
+  std::int64_t step;
+  double value;
+  std::string experiment, scale, arm;
+  std::map<std::string, std::string> point;
 };
 
 struct Curve {

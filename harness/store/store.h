@@ -7,6 +7,7 @@
 
 #include <cstdint>
 #include <filesystem>
+#include <functional>
 #include <map>
 #include <memory>
 #include <string>
@@ -17,9 +18,9 @@
 namespace pionbench {
 
 struct IngestReport {
-  std::int64_t events = 0;                ///< lines newly taken
-  std::int64_t skipped = 0;               ///< whole lines that were not valid events
-  std::vector<std::string> complaints;    ///< "<file>:<line>: <why>", at most 20
+  std::int64_t events = 0;              ///< lines newly taken
+  std::int64_t skipped = 0;             ///< whole lines that were not valid events
+  std::vector<std::string> complaints;  ///< "<file>:<line>: <why>", at most 20
 };
 
 class Store {
@@ -52,11 +53,17 @@ class Store {
   std::vector<ExperimentRecord> experiments() const;   ///< by name, then scale
   /// `name` is a training metric ("reward") or "evaluation/<split>/<metric>"; ascending steps.
   std::vector<SeriesPoint> series(const std::string& run, const std::string& name) const;
+  /// The same with the training seconds (all attempts) that had been spent when each value was reported.
+  std::vector<ClockedPoint> clocked_series(const std::string& run, const std::string& name) const;
   std::vector<std::string> series_names(const std::string& run) const;
   std::vector<Curve> curves(const std::string& run) const;  ///< in order of seq
   std::vector<SpectralRow> spectral(const std::string& run) const;
   std::vector<ItemRow> items(const std::string& run) const;
   std::map<std::string, std::string> environment(const std::string& run) const;  ///< of the last attempt
+
+  /// Every metric of every run, in order of run, name and step, once for each experiment cell that the run's cell is
+  /// (`experiment` and what follows it are empty where it is in none).
+  void for_each_metric(const std::function<void(const MetricRow&)>& take) const;
 
   /// SHA-256 of the logical content in key order: equal digests, equal stores. Row ids do not count.
   std::string digest() const;

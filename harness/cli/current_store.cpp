@@ -1,0 +1,24 @@
+#include "harness/cli/current_store.h"
+
+#include <cstdio>
+
+#include "core/error.h"
+
+namespace pionbench {
+
+Store open_current_store(const std::filesystem::path& out) {
+  const bool has_anything = std::filesystem::exists(out / "store.sqlite") || std::filesystem::exists(out / "runs");
+  if (has_anything) {
+    try {
+      const OutLock lock(out);
+      const auto report = Store(out, Store::Mode::kReadWrite).ingest();
+      for (const auto& complaint : report.complaints) std::fprintf(stderr, "warning: %s\n", complaint.c_str());
+    } catch (const UserError& error) {
+      if (error.exit_code() != kInterrupted && error.exit_code() != kInternal) throw;
+      if (error.exit_code() == kInternal) std::fprintf(stderr, "warning: not brought up to date: %s\n", error.what());
+    }
+  }
+  return Store(out, Store::Mode::kReadOnly);
+}
+
+}  // namespace pionbench

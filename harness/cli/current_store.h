@@ -1,0 +1,14 @@
+#pragma once
+/// The store with all that the spools say, for verbs that only read.
+
+#include <filesystem>
+
+#include "harness/store/store.h"
+
+namespace pionbench {
+
+/// Takes in what is new, unless another pionbench is writing in `out` (it does so itself) or the folder cannot be
+/// written; then opens the store to read. UserError when there is nothing to read.
+Store open_current_store(const std::filesystem::path& out);
+
+}  // namespace pionbench

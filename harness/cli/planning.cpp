@@ -1,0 +1,65 @@
+#include "harness/cli/planning.h"
+
+#include <algorithm>
+#include <set>
+
+#include "core/error.h"
+
+namespace pionbench {
+
+void add_scale_option(CLI::App& app, std::string& scale) {
+  app.add_option("--scale", scale, "sizes of the experiment: quick, desk or paper")->capture_default_str();
+}
+
+void add_plan_options(CLI::App& app, PlanArguments& arguments) {
+  app.add_option("SPEC", arguments.items,
+                 "experiments (names or .yaml files) and overrides (key=value): lr=1e-4,3e-4  seed=0..4  "
+                 "lr=log:1e-5..1e-3:5  arms.NAME.key=value  arm=NAME,NAME")
+      ->required();
+  add_scale_option(app, arguments.scale);
+  app.add_option("--exclude", arguments.exclude, "leave cells out: 'optimizer=muon & lr>1e-3'")
+      ->allow_extra_args(false);
+}
+
+std::vector<Plan> make_plans(const PlanArguments& arguments, const Context& context, const Catalog& catalog) {
+  PlanOptions options{.scale = arguments.scale, .exclude = arguments.exclude};
+  std::vector<std::string> names;
+  for (const auto& item : arguments.items) {
+    std::error_code error;
+    const bool is_override = item.find('=') != std::string::npos && !std::filesystem::exists(item, error);
+    (is_override ? options.overrides : names).push_back(item);
+  }
+  if (names.empty()) throw UserError("no experiment is named  see: pionbench list experiments", kUsage);
+  std::vector<Plan> plans;
+  for (const auto& name : names) plans.push_back(make_plan(find_spec(name, context.spec_folders), catalog, options));
+  return plans;
+}
+
+std::vector<PlannedCell> merged_cells(const std::vector<Plan>& plans) {
+  std::vector<PlannedCell> out;
+  std::set<std::string> seen;
+  for (const bool prerequisites : {true, false})
+    for (const auto& plan : plans)
+      for (const auto& cell : plan.cells)
+        if (cell.is_prerequisite == prerequisites && seen.insert(cell.id).second) out.push_back(cell);
+  return out;
+}
+
+std::optional<Store> open_store_if_any(const std::filesystem::path& out) {
+  std::error_code error;
+  if (!std::filesystem::exists(out / "store.sqlite", error)) return std::nullopt;
+  return Store(out, Store::Mode::kReadOnly);
+}
+
+std::map<std::string, RunState> cell_states(const Store& store, const std::vector<PlannedCell>& cells) {
+  std::vector<std::string> ids;
+  for (const auto& cell : cells) ids.push_back(cell.id);
+  std::map<std::string, RunState> out;
+  for (const auto& run : store.runs_of_cells(ids)) {
+    const auto [it, is_new] = out.try_emplace(run.cell, run.state);
+    if (!is_new && !is_finished(it->second)) it->second = run.state;
+  }
+  return out;
+}
+
+}  // namespace pionbench

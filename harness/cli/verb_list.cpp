@@ -1,0 +1,171 @@
+#include <algorithm>
+#include <cmath>
+#include <cstdio>
+
+#include "core/error.h"
+#include "core/files.h"
+#include "harness/cli/verbs.h"
+#include "harness/spec/experiment.h"
+#include "harness/spec/plan.h"
+
+namespace pionbench {
+namespace {
+
+const std::vector<std::string> kKinds = {"suites", "optimizers", "experiments", "figures"};
+
+/// One thing that can be listed: a line, the details, and the same as JSON (with "name").
+struct Item {
+  std::string name;
+  std::string title;
+  std::string details;
+  Json json;
+};
+
+std::string table_text(const SettingTable& table) {
+  std::string out;
+  for (const auto& s : table.settings) {
+    char line[256];
+    std::snprintf(line, sizeof line, "  %-18s %-12s ", s.name.c_str(), to_text(s.default_value).c_str());
+    out += line + allowed_text(s) + "\n";
+    if (!s.help.empty()) out += "      " + s.help + "\n";
+  }
+  for (const auto& set : table.bundle_sets) {
+    out += "  " + set.key + ": " + set.help +
+           (set.default_bundle.empty() ? "" : " (default " + set.default_bundle + ")") + "\n";
+    for (const auto& bundle : set.bundles) {
+      out += "    " + bundle.name + ": " + bundle.help + "\n     ";
+      for (const auto& [name, value] : bundle.values) out += " " + name + "=" + to_text(value);
+      out += "\n";
+    }
+  }
+  return out;
+}
+
+std::vector<Item> optimizers(const Context& context) {
+  const Catalog catalog = context.catalog();
+  const Json json = to_json(catalog)["optimizers"];
+  std::vector<Item> items;
+  for (std::size_t i = 0; i < catalog.optimizers.size(); ++i) {
+    const auto& o = catalog.optimizers[i];
+    items.push_back({o.name, o.title + "   " + o.equation,
+                     o.title + " (version " + std::to_string(o.version) + ")\n  " + o.equation + "\n  source: " +
+                         o.source + "\n\n  setting            default      allowed\n" + table_text(o.table),
+                     json[i]});
+  }
+  return items;
+}
+
+std::vector<Item> suites(const Context& context) {
+  const Catalog catalog = context.catalog();
+  const Json json = to_json(catalog)["suites"];
+  std::vector<Item> items;
+  for (std::size_t i = 0; i < catalog.suites.size(); ++i) {
+    const auto& s = catalog.suites[i];
+    std::string details = s.title + " (version " + std::to_string(s.version) + ")\n  " + s.help + "\n";
+    if (!s.primary_metric.empty())
+      details += "  judged by " + s.primary_metric + ", " + (s.higher_is_better ? "higher" : "lower") + " is better\n";
+    if (!s.prerequisite.empty()) details += "  reads what " + s.prerequisite + " leaves\n";
+    details += "\n  setting            default      allowed\n" + table_text(s.table);
+    items.push_back({s.name, s.title, details, json[i]});
+  }
+  return items;
+}
+
+std::string scale_names(const Experiment& experiment) {
+  std::vector<std::string> names;
+  for (const auto& [name, layer] : experiment.scales) names.push_back(name);
+  return names.empty() ? "quick" : join(names, ", ");
+}
+
+Item experiment_item(const std::filesystem::path& path) {
+  const Experiment e = parse_experiment(read_file(path), path.string());
+  Json arms = Json::array();
+  std::string arm_lines;
+  for (const auto& arm : e.base.arms) {
+    arms.push_back(arm.name);
+    arm_lines += "    " + arm.name + "\n";
+  }
+  return {e.name,
+          e.title,
+          e.title + "\n  suite: " + e.suite + "\n  scales: " + scale_names(e) + "\n  file: " + path.string() +
+              (arm_lines.empty() ? "\n" : "\n  arms:\n" + arm_lines),
+          {{"name", e.name},
+           {"title", e.title},
+           {"suite", e.suite},
+           {"paper", e.paper},
+           {"arms", arms},
+           {"file", path.string()}}};
+}
+
+std::vector<Item> experiments(const Context& context) {
+  std::vector<Item> items;
+  for (const auto& path : list_specs(context.spec_folders)) items.push_back(experiment_item(path));
+  return items;
+}
+
+/// The figures and tables of the paper that an experiment regenerates.
+std::vector<Item> figures(const Context& context) {
+  std::vector<Item> items;
+  for (const auto& item : experiments(context)) {
+    const Json& paper = item.json["paper"];
+    for (const auto& [key, word] : {std::pair{"figure", "Figure"}, {"table", "Table"}}) {
+      if (!paper.contains(key)) continue;
+      Item figure = item;
+      const std::string number = std::string(word) + " " + paper[key].get<std::string>();
+      figure.title = number + ": " + item.title;
+      figure.details = number + ": " + item.details + "  regenerate: pionbench reproduce --only " + item.name + "\n";
+      figure.json["number"] = number;
+      items.push_back(std::move(figure));
+    }
+  }
+  return items;
+}
+
+std::vector<Item> items_of(const std::string& kind, const Context& context) {
+  if (kind == "suites") return suites(context);
+  if (kind == "optimizers") return optimizers(context);
+  if (kind == "experiments") return experiments(context);
+  if (kind == "figures") return figures(context);
+  throw UserError(unknown_name("kind of things", kind, kKinds), kUsage);
+}
+
+int list(const std::string& kind, const std::string& name, const Context& context) {
+  auto items = items_of(kind, context);
+  if (!name.empty()) {
+    std::vector<std::string> known;
+    for (const auto& item : items) known.push_back(item.name);
+    std::erase_if(items, [&](const Item& item) { return item.name != name; });
+    if (items.empty()) throw UserError(unknown_name(kind.substr(0, kind.size() - 1), name, known), kUsage);
+  }
+  if (context.json) {
+    Json rows = Json::array();
+    for (auto& item : items) rows.push_back(std::move(item.json));
+    print_json({{"items", rows}});
+    return kDone;
+  }
+  for (const auto& item : items) {
+    if (name.empty())
+      std::printf("%-16s %s\n", item.name.c_str(), item.title.c_str());
+    else
+      std::printf("%s\n%s", item.name.c_str(), item.details.c_str());
+  }
+  return kDone;
+}
+
+struct ListArguments {
+  std::string kind;
+  std::string name;
+};
+
+}  // namespace
+
+const Verb kListVerb = {
+    "list", "What there is: suites, optimizers, experiments, figures", "pionbench list optimizers muon",
+    [](CLI::App& app, const Context& context) {
+      auto arguments = std::make_shared<ListArguments>();
+      app.add_option("KIND", arguments->kind, join(kKinds, ", "))->required();
+      app.add_option("NAME", arguments->name, "one of them, in detail");
+      return Runner([&context, arguments] { return list(arguments->kind, arguments->name, context); });
+    }};
+
+}  // namespace pionbench

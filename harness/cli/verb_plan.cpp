@@ -1,0 +1,79 @@
+#include <cstdio>
+
+#include "core/error.h"
+#include "harness/cli/planning.h"
+#include "harness/schedule/expected.h"
+
+namespace pionbench {
+namespace {
+
+std::string state_text(const std::map<std::string, RunState>& states, const std::string& cell) {
+  const auto it = states.find(cell);
+  return it == states.end() ? "to run" : to_string(it->second);
+}
+
+bool is_done(const std::map<std::string, RunState>& states, const std::string& cell) {
+  const auto it = states.find(cell);
+  return it != states.end() && is_finished(it->second);
+}
+
+/// Hours of GPU that the cells still lack, by earlier runs; null when a needed length is not known yet.
+Json gpu_hours(const std::vector<PlannedCell>& cells, const std::map<std::string, RunState>& states,
+               const ExpectedSeconds& expected) {
+  double seconds = 0;
+  for (const auto& cell : cells) {
+    const auto device = cell.config.settings.find("device");
+    if (is_done(states, cell.id) || device == cell.config.settings.end() || to_text(device->second) != "cuda") continue;
+    const auto length = expected.of(cell.config.suite, cell.config.optimizer);
+    if (!length) return nullptr;
+    seconds += *length;
+  }
+  return seconds / 3600;
+}
+
+Json cell_json(const PlannedCell& cell, const std::string& state) {
+  return {{"id", cell.id},       {"arm", cell.arm}, {"point", cell.point},
+          {"label", cell.label}, {"state", state},  {"needs", cell.needs}};
+}
+
+int print_plan(const PlanArguments& arguments, const Context& context) {
+  const auto plans = make_plans(arguments, context, context.catalog());
+  const auto cells = merged_cells(plans);
+  std::map<std::string, RunState> states;
+  std::vector<RunRow> history;
+  if (const auto store = open_store_if_any(context.out)) {
+    states = cell_states(*store, cells);
+    history = store->runs();
+  }
+  int done = 0;
+  for (const auto& cell : cells) done += is_done(states, cell.id);
+  const int to_run = static_cast<int>(cells.size()) - done;
+  if (context.json) {
+    Json rows = Json::array();
+    for (const auto& cell : cells) rows.push_back(cell_json(cell, state_text(states, cell.id)));
+    print_json({{"cells", rows},
+                {"done", done},
+                {"to_run", to_run},
+                {"gpu_hours", gpu_hours(cells, states, ExpectedSeconds(history))}});
+    return kDone;
+  }
+  for (const auto& plan : plans) {
+    std::printf("%s at scale %s\n", plan.experiment.name.c_str(), plan.experiment.scale.c_str());
+    for (const auto& cell : plan.cells)
+      std::printf("  %-13s %.12s  %s\n", state_text(states, cell.id).c_str(), cell.id.c_str(), cell.label.c_str());
+  }
+  std::printf("%zu cells: %d done, %d to run\n", cells.size(), done, to_run);
+  return kDone;
+}
+
+}  // namespace
+
+const Verb kPlanVerb = {"plan", "Show the cells of experiments, and which are done; touches nothing",
+                        "pionbench plan fig2b seed=0..4 --exclude 'arm=Control'",
+                        [](CLI::App& app, const Context& context) {
+                          auto arguments = std::make_shared<PlanArguments>();
+                          add_plan_options(app, *arguments);
+                          return Runner([&context, arguments] { return print_plan(*arguments, context); });
+                        }};
+
+}  // namespace pionbench

@@ -1,0 +1,129 @@
+#include <algorithm>
+#include <cstdio>
+#include <set>
+
+#include "core/error.h"
+#include "core/files.h"
+#include "harness/cli/planning.h"
+#include "harness/cli/session.h"
+#include "harness/common/hash.h"
+#include "results/registry.h"
+#include "results/report.h"
+
+namespace pionbench {
+namespace {
+
+namespace fs = std::filesystem;
+
+struct ReproduceArguments {
+  std::vector<std::string> only;
+  std::string scale = "quick";
+  int slots = 0;
+};
+
+/// The folders that hold the paper's experiments; where nobody calls a folder so, all of them.
+std::vector<fs::path> paper_folders(const Context& context) {
+  std::vector<fs::path> out;
+  std::ranges::copy_if(context.spec_folders, std::back_inserter(out),
+                       [](const fs::path& folder) { return folder.filename() == "paper"; });
+  return out.empty() ? context.spec_folders : out;
+}
+
+/// The experiment behind a figure, a table or its own name.
+std::string experiment_of(const std::string& name, const std::vector<fs::path>& specs) {
+  std::vector<std::string> known;
+  for (const auto& path : specs) {
+    if (path.stem() == name) return name;
+    known.push_back(path.stem().string());
+  }
+  const auto look = [&](const auto& entries) -> std::string {
+    for (const auto& entry : entries) {
+      if (entry.name == name) return entry.experiment;
+      if (std::ranges::find(known, entry.name) == known.end()) known.emplace_back(entry.name);
+    }
+    return "";
+  };
+  for (const auto& experiment : {look(figures()), look(tables())})
+    if (!experiment.empty()) return experiment;
+  throw UserError("--only: " + unknown_name("figure, table or experiment", name, known), kUsage);
+}
+
+std::vector<fs::path> chosen_specs(const std::vector<std::string>& only, const Context& context) {
+  auto specs = list_specs(paper_folders(context));
+  if (specs.empty()) throw UserError("no experiments found; set PIONBENCH_HOME or PIONBENCH_SPECS", kUsage);
+  if (only.empty()) return specs;
+  std::set<std::string> wanted;
+  for (const auto& name : only) wanted.insert(experiment_of(name, specs));
+  for (const auto& name : wanted) find_spec(name, paper_folders(context));  // a figure's experiment may have no file
+  std::erase_if(specs, [&](const fs::path& path) { return !wanted.contains(path.stem().string()); });
+  return specs;
+}
+
+/// What a report depends on: the store, what was asked for, and this program.
+std::string report_key(const Store& store, const std::vector<std::string>& only) {
+  std::error_code error;
+  const auto built = fs::last_write_time("/proc/self/exe", error).time_since_epoch().count();
+  return content_hash({{"store", store.digest()}, {"only", only}, {"program", built}});
+}
+
+struct ReportText {
+  std::string index;
+  std::string text;
+};
+
+/// Writes the report unless the one that lies there is of the same store.
+ReportText bring_report_up_to_date(const Store& store, const std::vector<std::string>& only, const Context& context) {
+  const fs::path note = context.out / "report" / ".made-from.json";
+  const std::string key = report_key(store, only);
+  std::error_code error;
+  if (fs::exists(note, error)) {
+    const Json made = Json::parse(read_file(note), nullptr, /*allow_exceptions=*/false);
+    if (made.is_object() && made.value("key", "") == key && fs::exists(made.value("index", ""), error))
+      return {made.value("index", ""), made.value("text", "")};
+  }
+  const auto summary = write_report(store, {.home = context.home, .python = context.python, .only = only});
+  // A report with notes lacks something that may be mended by the next time.
+  if (summary.notes.empty())
+    write_file_atomic(note,
+                      Json{{"key", key}, {"index", summary.index.string()}, {"text", summary.text}}.dump() + "\n");
+  return {summary.index.string(), summary.text};
+}
+
+int reproduce(const ReproduceArguments& arguments, const Context& context) {
+  const Catalog catalog = context.catalog();
+  std::vector<Plan> plans;
+  for (const auto& path : chosen_specs(arguments.only, context))
+    plans.push_back(make_plan(path, catalog, {.scale = arguments.scale}));
+  Session session(context);
+  const auto report = session.run(plans, catalog, arguments.slots);
+  const int code = exit_code_of(report);
+  Json json = summary_json(report);
+  std::string text = summary_text(report, context);
+  if (code != kInterrupted) {
+    const auto written = bring_report_up_to_date(session.store(), arguments.only, context);
+    json["report"] = written.index;
+    text = written.text + (written.text.empty() || written.text.ends_with('\n') ? "" : "\n") + text +
+           "report: " + written.index + "\n";
+  }
+  if (context.json)
+    print_json(json);
+  else if (!context.quiet || code != kDone)
+    std::fputs(text.c_str(), stdout);
+  return code;
+}
+
+}  // namespace
+
+const Verb kReproduceVerb = {
+    "reproduce", "Run the paper's experiments and write the report", "pionbench reproduce --only fig3",
+    [](CLI::App& app, const Context& context) {
+      auto arguments = std::make_shared<ReproduceArguments>();
+      app.add_option("--only", arguments->only, "figures, tables or experiments, e.g. fig3 or fig2b,fig3")
+          ->delimiter(',')
+          ->allow_extra_args(false);
+      add_scale_option(app, arguments->scale);
+      app.add_option("-j,--jobs", arguments->slots, "runs at once (default: one per core)")->check(CLI::Range(1, 4096));
+      return Runner([&context, arguments] { return reproduce(*arguments, context); });
+    }};
+
+}  // namespace pionbench

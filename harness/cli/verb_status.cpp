@@ -1,0 +1,133 @@
+#include <algorithm>
+#include <cstdio>
+#include <ctime>
+
+#include "core/error.h"
+#include "harness/cli/planning.h"
+#include "harness/schedule/process.h"
+#include "harness/schedule/progress.h"
+#include "harness/schedule/run_folder.h"
+
+namespace pionbench {
+namespace {
+
+constexpr std::size_t kMostLines = 12;  // of each kind: one screen
+
+struct StatusRow {
+  RunRow run;
+  std::string state;
+  std::string label;
+  std::optional<double> elapsed_s;  ///< running only
+  std::optional<double> eta_s;
+};
+
+std::optional<double> seconds_since(const std::string& utc) {
+  std::tm parts{};
+  if (utc.size() < 19 || !::strptime(utc.c_str(), "%Y-%m-%dT%H:%M:%S", &parts)) return std::nullopt;
+  return std::max(0.0, std::difftime(std::time(nullptr), ::timegm(&parts)));
+}
+
+std::map<std::string, std::string> labels_by_cell(const std::vector<ExperimentRecord>& experiments) {
+  std::map<std::string, std::string> out;
+  for (const auto& experiment : experiments)
+    for (const auto& cell : experiment.cells) {
+      std::string label = experiment.name + (cell.arm.empty() ? "" : " " + cell.arm);
+      for (const auto& [key, value] : cell.point) label += " " + key + "=" + value;
+      out.try_emplace(cell.cell, label);
+    }
+  return out;
+}
+
+StatusRow status_of(const RunRow& run, const std::filesystem::path& out,
+                    const std::map<std::string, std::string>& labels) {
+  StatusRow row{run, to_string(run.state), run.suite, {}, {}};
+  if (const auto it = labels.find(run.cell); it != labels.end()) row.label = it->second;
+  if (run.state != RunState::kRunning) return row;
+  // Nobody has noted its end yet if its orchestrator was killed, too.
+  const auto attempts = read_attempt_facts(out / "runs" / run.run);
+  if (attempts.unended && !is_alive(*attempts.unended)) {
+    row.state = "lost";
+    return row;
+  }
+  if (!attempts.unended) return row;
+  row.elapsed_s = seconds_since(attempts.unended->started_at);
+  if (row.elapsed_s && run.step > 0 && run.steps > run.step)
+    row.eta_s = *row.elapsed_s / static_cast<double>(run.step) * static_cast<double>(run.steps - run.step);
+  return row;
+}
+
+Json to_json(const StatusRow& row) {
+  const auto or_null = [](const std::optional<double>& x) { return x ? Json(*x) : Json(); };
+  return {{"run", row.run.run},          {"cell", row.run.cell},           {"label", row.label},
+          {"suite", row.run.suite},      {"optimizer", row.run.optimizer}, {"state", row.state},
+          {"step", row.run.step},        {"steps", row.run.steps},         {"elapsed_s", or_null(row.elapsed_s)},
+          {"eta_s", or_null(row.eta_s)}, {"reason", row.run.reason},       {"attempts", row.run.attempts}};
+}
+
+void print_some(const std::vector<std::string>& lines) {
+  for (std::size_t i = 0; i < std::min(lines.size(), kMostLines); ++i) std::printf("%s\n", lines[i].c_str());
+  if (lines.size() > kMostLines) std::printf("  ... and %zu more (--json has all)\n", lines.size() - kMostLines);
+}
+
+std::string running_line(const StatusRow& row) {
+  std::string line = "  " + row.run.run + "  " + row.label + "  step " + std::to_string(row.run.step);
+  if (row.run.steps) line += "/" + std::to_string(row.run.steps);
+  if (row.elapsed_s) line += "  " + duration_text(*row.elapsed_s);
+  if (row.eta_s) line += ", about " + duration_text(*row.eta_s) + " left";
+  return line;
+}
+
+void print_screen(const std::vector<StatusRow>& rows, const Store& store) {
+  std::map<std::string, int> counts;
+  std::vector<std::string> running, failed, experiments;
+  const auto finished = store.finished_by_cell();
+  for (const auto& row : rows) {
+    ++counts[row.state];
+    if (row.state == "running")
+      running.push_back(running_line(row));
+    else if (!is_finished(row.run.state) && !finished.contains(row.run.cell))
+      failed.push_back("  " + row.run.run + "  " + row.label + "  " + row.state +
+                       (row.run.reason.empty() ? "" : ": " + row.run.reason));
+  }
+  for (const auto& e : store.experiments()) {
+    const auto done = std::ranges::count_if(e.cells, [&](const auto& cell) { return finished.contains(cell.cell); });
+    experiments.push_back("  " + e.name + " (" + e.scale + ")  " + std::to_string(done) + " of " +
+                          std::to_string(e.cells.size()) + " cells done");
+  }
+  std::string line = std::to_string(rows.size()) + " runs";
+  for (const auto& [state, count] : counts) line += ", " + std::to_string(count) + " " + state;
+  std::printf("%s\n", line.c_str());
+  if (!experiments.empty()) std::printf("experiments\n");
+  print_some(experiments);
+  if (!running.empty()) std::printf("running\n");
+  print_some(running);
+  if (!failed.empty()) std::printf("without a result\n");
+  print_some(failed);
+}
+
+int status(const Context& context) {
+  const auto store = open_store_if_any(context.out);
+  std::vector<StatusRow> rows;
+  if (store) {
+    const auto labels = labels_by_cell(store->experiments());
+    for (const auto& run : store->runs()) rows.push_back(status_of(run, context.out, labels));
+  }
+  if (context.json) {
+    Json runs = Json::array();
+    for (const auto& row : rows) runs.push_back(to_json(row));
+    print_json({{"runs", runs}});
+  } else if (!store) {
+    std::printf("nothing has been run in %s yet; begin with: pionbench reproduce\n", context.out.c_str());
+  } else {
+    print_screen(rows, *store);
+  }
+  return kDone;
+}
+
+}  // namespace
+
+const Verb kStatusVerb = {
+    "status", "What runs, what is done, what failed; also while a run goes on", "pionbench status --json",
+    [](CLI::App&, const Context& context) { return Runner([&context] { return status(context); }); }};
+
+}  // namespace pionbench

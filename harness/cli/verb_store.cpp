@@ -1,0 +1,134 @@
+#include <array>
+#include <cstdio>
+#include <filesystem>
+#include <fstream>
+#include <memory>
+
+#include "core/error.h"
+#include "harness/cli/current_store.h"
+#include "harness/cli/verbs.h"
+#include "results/grid.h"
+
+namespace pionbench {
+namespace {
+
+struct Options {
+  std::string action;
+  std::string csv = "-";
+};
+
+/// With a store too damaged to open there is nothing to verify: that is a problem found, like others.
+std::vector<std::string> problems_of(const Context& context) {
+  try {
+    return open_current_store(context.out).verify();
+  } catch (const UserError& error) {
+    if (error.exit_code() != kInternal) throw;
+    return {error.what()};
+  }
+}
+
+int verify(const Context& context, const Options&) {
+  const auto problems = problems_of(context);
+  if (context.json) {
+    print_json({{"sound", problems.empty()}, {"problems", problems}});
+  } else {
+    for (const auto& problem : problems) std::printf("%s\n", problem.c_str());
+    if (problems.empty() && !context.quiet) std::printf("the store is sound\n");
+  }
+  return problems.empty() ? kDone : kFailed;
+}
+
+int rebuild(const Context& context, const Options&) {
+  if (!std::filesystem::is_directory(context.out))
+    throw UserError("there is no folder " + context.out.string() + "; name the output folder of a run with --out");
+  const OutLock lock(context.out);
+  const std::string digest = Store::rebuild(context.out);
+  if (context.json)
+    print_json({{"digest", digest}});
+  else if (!context.quiet)
+    std::printf("rebuilt from the spools: %s\n", digest.c_str());
+  return kDone;
+}
+
+std::string point_text(const std::map<std::string, std::string>& point) {
+  std::string text;
+  for (const auto& [key, value] : point) text += (text.empty() ? "" : " ") + key + "=" + value;
+  return text;
+}
+
+/// Writes all metrics; returns their number.
+std::size_t write_csv(const Store& store, const std::function<void(const std::string&)>& put) {
+  put(csv_line(
+      {"experiment", "scale", "arm", "point", "run", "cell", "suite", "optimizer", "state", "name", "step", "value"}));
+  std::size_t rows = 0;
+  store.for_each_metric([&](const MetricRow& row) {
+    put(csv_line({row.experiment, row.scale, row.arm, point_text(row.point), row.run, row.cell, row.suite,
+                  row.optimizer, to_string(row.state), row.name, std::to_string(row.step), exact(row.value)}));
+    ++rows;
+  });
+  return rows;
+}
+
+std::size_t write_csv_file(const Store& store, const std::filesystem::path& file) {
+  auto temporary = file;
+  temporary += ".part";
+  std::ofstream stream(temporary, std::ios::binary | std::ios::trunc);
+  const std::size_t rows = write_csv(store, [&](const std::string& line) { stream << line; });
+  stream.close();
+  std::error_code error;
+  if (stream) std::filesystem::rename(temporary, file, error);
+  if (stream && !error) return rows;
+  std::error_code ignored;
+  std::filesystem::remove(temporary, ignored);
+  throw UserError("cannot write " + file.string() + (error ? ": " + error.message() : "") +
+                      "; is the folder there and is there space?",
+                  kInternal);
+}
+
+int export_metrics(const Context& context, const Options& options) {
+  if (context.json && options.csv == "-")
+    throw UserError("--json needs the rows in a file: pionbench store export --csv FILE --json", kUsage);
+  const Store store = open_current_store(context.out);
+  if (options.csv == "-") {
+    write_csv(store, [](const std::string& line) { std::fputs(line.c_str(), stdout); });
+    return kDone;
+  }
+  const std::size_t rows = write_csv_file(store, options.csv);
+  if (context.json)
+    print_json({{"file", options.csv}, {"rows", rows}});
+  else if (!context.quiet)
+    std::fprintf(stderr, "%s to %s\n", counted(rows, "row").c_str(), options.csv.c_str());
+  return kDone;
+}
+
+struct Action {
+  const char* name;
+  int (*run)(const Context&, const Options&);
+};
+constexpr std::array kActions = {Action{"verify", verify}, Action{"rebuild", rebuild},
+                                 Action{"export", export_metrics}};
+
+int run_store(const Context& context, const Options& options) {
+  std::vector<std::string> known;
+  for (const auto& action : kActions) {
+    if (options.action == action.name) return action.run(context, options);
+    known.emplace_back(action.name);
+  }
+  throw UserError(unknown_name("action", options.action, known), kUsage);
+}
+
+}  // namespace
+
+const Verb kStoreVerb = {
+    "store", "Check the store, make it anew from the spools, or export it",
+    "pionbench store verify\npionbench store rebuild\npionbench store export --csv metrics.csv",
+    [](CLI::App& app, const Context& context) {
+      auto options = std::make_shared<Options>();
+      app.add_option("ACTION", options->action,
+                     "verify: compare with the spools; rebuild: make anew from them; export: metrics with their cells")
+          ->required();
+      app.add_option("--csv", options->csv, "export: the file to write; - is standard output")->capture_default_str();
+      return Runner([&context, options] { return run_store(context, *options); });
+    }};
+
+}  // namespace pionbench

@@ -1,0 +1,78 @@
+#pragma once
+/// The verbs of `pionbench`. One more verb = one file `verb_<name>.cpp` that defines its `Verb`, the declaration
+/// below, and one line in the table of verbs.cpp (display order).
+///
+///   const Verb kGreetVerb = {"greet", "Say hello", "pionbench greet --json", [](CLI::App& app, const Context& context)
+///   {
+///     auto name = std::make_shared<std::string>();
+///     app.add_option("NAME", *name, "whom to greet")->required();
+///     return Runner([&context, name] { ...; return kDone; });
+///   }};
+///
+/// A runner returns an exit code (core/error.h) or throws UserError; main prints the one message. Results go to
+/// stdout, progress and messages to stderr. With `context.json` a verb prints one JSON document
+/// {"schema": 1, ...} on stdout and nothing else there.
+
+#include <CLI/CLI.hpp>
+#include <filesystem>
+#include <functional>
+#include <span>
+#include <string>
+#include <vector>
+
+#include "core/catalog.h"
+
+namespace pionbench {
+
+/// Where things are, and what every verb understands. The members from `out` on are filled by the parser, so read
+/// them in the runner, not in `attach`.
+struct Context {
+  std::filesystem::path home;                       ///< PIONBENCH_HOME, else the source folder this was built from
+  std::filesystem::path bin;                        ///< the folder of this program
+  std::filesystem::path worker;                     ///< PIONBENCH_WORKER, else <bin>/pionbench-worker
+  std::filesystem::path python;                     ///< PIONBENCH_PYTHON, else <home>/.venv/bin/python3
+  std::vector<std::filesystem::path> spec_folders;  ///< PIONBENCH_SPECS (colons), else <home>/experiments/specs/*
+  std::vector<std::string> arguments;               ///< the command line without the program's name
+
+  std::filesystem::path out = "out";  ///< --out
+  bool json = false;                  ///< --json
+  bool quiet = false;                 ///< --quiet: no progress, no summary
+
+  std::filesystem::path catalog_path() const { return bin / "catalog.json"; }
+  /// Loads the catalog; UserError when this build has none.
+  Catalog catalog() const;
+};
+
+/// Reads the environment and /proc/self/exe.
+Context make_context(int argc, const char* const* argv);
+
+using Runner = std::function<int()>;
+
+struct Verb {
+  const char* name;
+  const char* summary;  ///< one line
+  const char* example;  ///< lines of shell, shown by --help
+  /// Adds the verb's options to `app` (--json, --out and --quiet are there already) and returns what to run once
+  /// they are parsed. `context` outlives the runner.
+  Runner (*attach)(CLI::App& app, const Context& context);
+};
+
+/// In display order.
+std::span<const Verb> verbs();
+
+extern const Verb kReproduceVerb;
+extern const Verb kPlanVerb;
+extern const Verb kRunVerb;
+extern const Verb kStatusVerb;
+extern const Verb kReportVerb;
+extern const Verb kListVerb;
+extern const Verb kDoctorVerb;
+extern const Verb kStoreVerb;
+
+/// One JSON document on stdout; `"schema": 1` is added. Text that is not UTF-8 is replaced, never fatal.
+void print_json(Json document);
+
+/// Parses and runs: the whole program but for `main`. Returns the exit code; never throws.
+int run_command_line(int argc, const char* const* argv);
+
+}  // namespace pionbench

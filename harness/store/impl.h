@@ -1,0 +1,30 @@
+#pragma once
+/// What a Store is made of. For the files of this folder only.
+
+#include <optional>
+
+#include "harness/store/ingest.h"
+#include "harness/store/sqlite.h"
+#include "harness/store/store.h"
+
+namespace pionbench {
+
+struct Store::Impl {
+  Impl(const std::filesystem::path& out, Mode mode);
+
+  std::filesystem::path out;
+  Mode mode;
+  Database db;
+  std::optional<Ingester> ingester;  ///< kReadWrite only
+};
+
+/// <out>/store.sqlite
+std::filesystem::path database_file(const std::filesystem::path& out);
+
+/// Adopts the settings of a writer: WAL, foreign keys, and the current schema.
+void prepare_writer(const Database& db);
+
+/// Store::digest of any database with the schema.
+std::string content_digest(const Database& db);
+
+}  // namespace pionbench

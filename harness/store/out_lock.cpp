@@ -1,0 +1,54 @@
+#include <fcntl.h>
+#include <sys/file.h>
+#include <unistd.h>
+
+#include <cerrno>
+#include <cstring>
+
+#include "core/error.h"
+#include "core/files.h"
+#include "harness/store/store.h"
+
+namespace pionbench {
+namespace {
+
+std::string holder(int fd) {
+  char buffer[32];
+  const ssize_t n = ::pread(fd, buffer, sizeof buffer, 0);
+  const std::string text(buffer, n > 0 ? static_cast<std::size_t>(n) : 0);
+  return text.substr(0, text.find('\n'));
+}
+
+}  // namespace
+
+OutLock::OutLock(const std::filesystem::path& out) {
+  make_directories(out);
+  const auto path = out / "lock";
+  // Closed on exec: a worker that outlives its orchestrator must not keep the folder locked.
+  fd_ = ::open(path.c_str(), O_RDWR | O_CREAT | O_CLOEXEC, 0644);
+  if (fd_ < 0)
+    throw UserError("cannot write " + path.string() + ": " + std::strerror(errno) +
+                        "; make the folder writable or name another one with --out",
+                    kInternal);
+  if (::flock(fd_, LOCK_EX | LOCK_NB) != 0) {
+    const int error = errno;
+    const std::string pid = holder(fd_);
+    ::close(fd_);
+    if (error != EWOULDBLOCK) throw UserError("cannot lock " + path.string() + ": " + std::strerror(error), kInternal);
+    throw UserError("another pionbench" + (pid.empty() ? "" : " (process " + pid + ")") + " is writing in " +
+                        out.string() + "; wait for it, or name another folder with --out",
+                    kInterrupted);
+  }
+  const std::string text = std::to_string(::getpid()) + "\n";
+  if (::ftruncate(fd_, 0) != 0 || ::pwrite(fd_, text.data(), text.size(), 0) != static_cast<ssize_t>(text.size())) {
+    const int error = errno;
+    ::close(fd_);
+    throw UserError("cannot write " + path.string() + ": " + std::strerror(error), kInternal);
+  }
+}
+
+OutLock::~OutLock() {
+  ::close(fd_);
+}
+
+}  // namespace pionbench

@@ -1,0 +1,47 @@
+#pragma once
+/// Accuracy over the course of training, per run and over seeds. A diverged run counts as a miss: accuracy 0 at every
+/// evaluation that it did not reach.
+
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "results/evidence.h"
+
+namespace pionbench {
+
+inline constexpr const char* kSampled = "evaluation/test/sampled";
+inline constexpr const char* kGreedy = "evaluation/test/greedy";
+
+struct SeedPoint {
+  std::int64_t step;
+  double value;
+  std::optional<double> train_seconds;  ///< nothing where a diverged run never came
+};
+
+struct SeedCurve {
+  const CellEvidence* cell;
+  std::vector<SeedPoint> points;
+};
+
+/// One curve for each finished cell, in display order.
+std::vector<SeedCurve> seed_curves(const Evidence& evidence, const std::string& metric);
+
+struct ArmPoint {
+  std::int64_t step;
+  double mean, low, high;  ///< over seeds: mean, least, greatest
+  int n;
+  std::optional<double> train_seconds;  ///< mean over the seeds that came here
+};
+
+/// The points of `arm` in `panel` (a value of the coordinate `key`).
+std::vector<ArmPoint> arm_points(const std::vector<SeedCurve>& curves, const std::string& arm, const std::string& key,
+                                 const std::string& panel);
+
+/// "n = 3 seeds", "n = 2 to 3 seeds"; of the arms that have any.
+std::string seeds_text(const std::vector<SeedCurve>& curves);
+
+/// "auxiliary parameters frozen": the title of a panel.
+std::string auxiliary_title(const std::string& value);
+
+}  // namespace pionbench

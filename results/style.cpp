@@ -1,0 +1,117 @@
+#include "results/style.h"
+
+#include <map>
+
+namespace pionbench {
+namespace {
+
+struct Family {
+  const char* optimizer;
+  std::vector<const char*> shades;
+};
+
+const std::vector<Family>& families() {
+  static const std::vector<Family> kFamilies = {
+      {"adamw", {"#009E73", "#6BBF59"}},
+      {"muon", {"#D55E00", "#E08A2E", "#B03A48"}},
+      {"pion", {"#0072B2", "#3D9BDC", "#5E6FD0", "#2AA1A8"}},
+      {"frozen", {"#7A7F87"}},
+      {"", {"#B5679B", "#A68A00", "#8C6BB1"}},  // whatever else
+  };
+  return kFamilies;
+}
+
+const Family& family_of(const std::string& optimizer) {
+  for (const auto& family : families())
+    if (family.optimizer == optimizer) return family;
+  return families().back();
+}
+
+const std::vector<std::vector<int>>& dashes() {
+  static const std::vector<std::vector<int>> kDashes = {{1, 0}, {6, 3}, {2, 2}, {8, 3, 2, 3}};
+  return kDashes;
+}
+
+}  // namespace
+
+std::vector<ArmStyle> arm_styles(const ExperimentRecord& experiment) {
+  const Json arms = experiment.spec.value("arms", Json::object());
+  std::map<const Family*, std::size_t> used;
+  std::vector<ArmStyle> styles;
+  for (const auto& arm : experiment.arms) {
+    const Json settings = arms.value(arm, Json::object());
+    const Json optimizer = settings.value("optimizer", Json(""));
+    const Family& family = family_of(optimizer.is_string() ? optimizer.get<std::string>() : "");
+    const std::size_t index = used[&family]++;
+    styles.push_back({arm, family.shades[index % family.shades.size()], dashes()[index % dashes().size()]});
+  }
+  return styles;
+}
+
+const std::vector<std::string>& ordered_colors() {
+  static const std::vector<std::string> kColors = {"#7A3E9D", "#4A62C4", "#1E8FA8", "#3C9E5A", "#B08A00", "#D5602A"};
+  return kColors;
+}
+
+Json vega_lite(Json body) {
+  Json axis = {{"labelColor", kTextColor},     {"titleColor", kTextColor},   {"labelFontSize", 11},
+               {"titleFontSize", 12},          {"titleFontWeight", 400},     {"gridColor", kGridColor},
+               {"domainColor", kNeutralColor}, {"tickColor", kNeutralColor}, {"tickSize", 4},
+               {"labelFlush", false},          {"titlePadding", 6}};
+  body["$schema"] = "https://vega.github.io/schema/vega-lite/v5.json";
+  body["background"] = "white";
+  body["padding"] = 8;
+  body["config"] = {
+      {"font", "Liberation Sans, Arial, Helvetica, sans-serif"},
+      {"view", {{"stroke", nullptr}}},
+      {"axis", axis},
+      {"legend",
+       {{"labelColor", kTextColor},
+        {"titleColor", kTextColor},
+        {"labelFontSize", 12},
+        {"titleFontSize", 12},
+        {"titleFontWeight", 400},
+        {"symbolStrokeWidth", 2.5},
+        {"symbolSize", 320},
+        {"symbolOpacity", 1},
+        {"labelLimit", 260}}},
+      {"title",
+       {{"color", kTextColor},
+        {"fontSize", 13},
+        {"fontWeight", 600},
+        {"anchor", "start"},
+        {"subtitleColor", kTextColor},
+        {"subtitleFontSize", 11}}},
+      {"concat", {{"spacing", 28}}},
+      {"line", {{"strokeWidth", 2}, {"strokeCap", "butt"}}},
+  };
+  return body;
+}
+
+Json arm_color_encoding(const std::vector<ArmStyle>& styles) {
+  Json domain = Json::array(), range = Json::array();
+  for (const auto& style : styles) {
+    domain.push_back(style.arm);
+    range.push_back(style.color);
+  }
+  return {{"field", "arm"},
+          {"type", "nominal"},
+          {"sort", nullptr},
+          {"scale", {{"domain", domain}, {"range", range}}},
+          {"legend", {{"title", nullptr}, {"orient", "top"}, {"columns", 3}, {"symbolType", "stroke"}}}};
+}
+
+Json arm_dash_encoding(const std::vector<ArmStyle>& styles) {
+  Json domain = Json::array(), range = Json::array();
+  for (const auto& style : styles) {
+    domain.push_back(style.arm);
+    range.push_back(style.dash);
+  }
+  return {{"field", "arm"},
+          {"type", "nominal"},
+          {"sort", nullptr},
+          {"scale", {{"domain", domain}, {"range", range}}},
+          {"legend", {{"title", nullptr}, {"orient", "top"}, {"columns", 3}, {"symbolType", "stroke"}}}};
+}
+
+}  // namespace pionbench
