@@ -51,11 +51,13 @@ function(pionbench_tests name)
   if(ARG_TORCH)
     pionbench_reuse_torch_header(${name}_tests)
   endif()
-  # Escaped: gtest_discover_tests would take a plain list apart.
-  set(environment "PIONBENCH_HOME=${CMAKE_SOURCE_DIR}\\;PIONBENCH_BIN=${CMAKE_BINARY_DIR}/bin")
-  string(APPEND environment "\\;PIONBENCH_PYTHON=${PIONBENCH_PYTHON}")
-  gtest_discover_tests(${name}_tests TEST_FILTER "-Gpu*" DISCOVERY_TIMEOUT 120
-    PROPERTIES LABELS "${ARG_LABEL}" TIMEOUT ${ARG_TIMEOUT} ENVIRONMENT "${environment}")
-  gtest_discover_tests(${name}_tests TEST_FILTER "Gpu*" DISCOVERY_TIMEOUT 120
-    PROPERTIES LABELS "gpu" TIMEOUT ${ARG_TIMEOUT} ENVIRONMENT "${environment}")
+  gtest_discover_tests(${name}_tests TEST_FILTER "-Gpu*" TEST_LIST ${name}_host_list DISCOVERY_TIMEOUT 120
+    PROPERTIES LABELS "${ARG_LABEL}" TIMEOUT ${ARG_TIMEOUT})
+  gtest_discover_tests(${name}_tests TEST_FILTER "Gpu*" TEST_LIST ${name}_gpu_list DISCOVERY_TIMEOUT 120
+    PROPERTIES LABELS "gpu" TIMEOUT ${ARG_TIMEOUT})
+  # CMake 3.25's gtest_discover_tests takes a list of variables apart however it is escaped; set them afterwards.
+  set(environment "PIONBENCH_HOME=${CMAKE_SOURCE_DIR};PIONBENCH_BIN=${CMAKE_BINARY_DIR}/bin;PIONBENCH_PYTHON=${PIONBENCH_PYTHON}")
+  set(after ${CMAKE_CURRENT_BINARY_DIR}/${name}_environment.cmake)
+  file(WRITE ${after} "set_tests_properties(\${${name}_host_list} \${${name}_gpu_list} PROPERTIES ENVIRONMENT \"${environment}\")\n")
+  set_property(DIRECTORY APPEND PROPERTY TEST_INCLUDE_FILES ${after})
 endfunction()

@@ -10,8 +10,12 @@
 
 namespace pionbench {
 
-inline constexpr const char* kSampled = "evaluation/test/sampled";
-inline constexpr const char* kGreedy = "evaluation/test/greedy";
+// Curves are drawn on the validation split, which is read all along; tables take the test split, which is read at the
+// first and the last step only, so that nothing that was looked at during training ends up in a table.
+inline constexpr const char* kSampledCurve = "evaluation/validation/sampled";
+inline constexpr const char* kGreedyCurve = "evaluation/validation/greedy";
+inline constexpr const char* kSampledFinal = "evaluation/test/sampled";
+inline constexpr const char* kGreedyFinal = "evaluation/test/greedy";
 
 struct SeedPoint {
   std::int64_t step;

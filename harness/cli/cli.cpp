@@ -70,6 +70,16 @@ std::string usage_message(const CLI::App& app, const CLI::ParseError& error) {
   return std::string(error.what()) + help;
 }
 
+/// Every line two blanks further in.
+std::string indented(const std::string& text) {
+  std::string out = "  ";
+  for (const char c : text) {
+    out += c;
+    if (c == '\n') out += "  ";
+  }
+  return out;
+}
+
 void add_common_options(CLI::App& app, Context& context) {
   app.add_option("--out", context.out, "folder of runs, store and report")->capture_default_str();
   app.add_flag("--json", context.json, "print one JSON document");
@@ -84,7 +94,7 @@ int parse_and_run(Context& context, int argc, const char* const* argv) {
   std::map<const CLI::App*, Runner> runners;
   for (const auto& verb : verbs()) {
     CLI::App* sub = app.add_subcommand(verb.name, verb.summary);
-    sub->footer(std::string("Example:\n  ") + verb.example);
+    sub->footer("Example:\n" + indented(verb.example));
     runners[sub] = verb.attach(*sub, context);
     add_common_options(*sub, context);
   }

@@ -1,4 +1,4 @@
-/// Paper Fig 2(b): test accuracy against step for every arm, one panel for each treatment of the auxiliary parameters.
+/// Paper Fig 2(b): validation accuracy against step for every arm, one panel for each treatment of the auxiliary parameters.
 
 #include <array>
 
@@ -13,7 +13,7 @@ struct Row {
   const char* metric;
   const char* axis;
 };
-constexpr std::array kRows = {Row{kSampled, "sampled accuracy"}, Row{kGreedy, "greedy accuracy"}};
+constexpr std::array kRows = {Row{kSampledCurve, "sampled accuracy"}, Row{kGreedyCurve, "greedy accuracy"}};
 
 void add_data(const Row& row, const std::vector<SeedCurve>& curves, Grid& data) {
   for (const auto& curve : curves)
@@ -39,7 +39,7 @@ Figure make_fig2b(const Evidence& evidence) {
   }
   figure.spec = view.document();
   figure.caption =
-      "Test accuracy during training, of sampled answers (top) and of greedy answers (bottom). Lines: "
+      "Validation accuracy during training, of sampled answers (top) and of greedy answers (bottom). Lines: "
       "mean over seeds, " +
       seeds + "; bands: lowest to highest seed, not an interval. " + caption_end(evidence);
   return figure;

@@ -7,7 +7,7 @@
 namespace pionbench {
 
 Figure make_fig2b_clock(const Evidence& evidence) {
-  const auto curves = seed_curves(evidence, kSampled);
+  const auto curves = seed_curves(evidence, kSampledCurve);
   LearningView view(evidence, {.x_field = "train_seconds", .x_title = "training time (s)"});
   view.add_row(curves, "sampled accuracy");
   Figure figure{.title = evidence.title() + ": accuracy against training time",
@@ -20,7 +20,7 @@ Figure make_fig2b_clock(const Evidence& evidence) {
                                     point.train_seconds ? exact(*point.train_seconds) : "", exact(point.mean),
                                     exact(point.low), exact(point.high), std::to_string(point.n)});
   figure.caption =
-      "Sampled test accuracy against training wall clock: the sum of train phases, without evaluation, probes, set-up "
+      "Sampled validation accuracy against training wall clock: the sum of train phases, without evaluation, probes, set-up "
       "and saving. Each point is one evaluation step at its mean time over seeds, " +
       seeds_text(curves) + "; bands: lowest to highest seed, not an interval. " + caption_end(evidence);
   return figure;

@@ -21,6 +21,8 @@ struct Case {
   const char* adjust;
 };
 
+void PrintTo(const Case& c, std::ostream* out) { *out << c.preset << " " << c.rows << "x" << c.cols; }
+
 void write_raw(const fs::path& file, const torch::Tensor& x) {
   const auto flat = x.detach().to(torch::kFloat32).contiguous();
   std::ofstream(file, std::ios::binary).write(static_cast<const char*>(flat.data_ptr()), static_cast<std::streamsize>(flat.nbytes()));

@@ -65,7 +65,7 @@ inline void add_fig2b(Store& store, const Fig2bOptions& options = {}) {
           if (step > 0) run.phase(step, "train", 0.5).metric(step, "update_rms_over_lr", 0.2);
           if (step % 5) continue;
           const double accuracy = options.accuracy(arm.name, auxiliary, seed, step);
-          run.evaluate(step, accuracy + 0.05, accuracy);
+          for (const char* split : {"validation", "test"}) run.evaluate(step, accuracy + 0.05, accuracy, split);
         }
         if (outcome == "failed")
           run.end("failed", 70, "exit 70");

@@ -71,10 +71,10 @@ class RunSpool {
   RunSpool& metric(int step, const std::string& name, double value) {
     return event({{"type", "metric"}, {"step", step}, {"values", {{name, value}}}});
   }
-  RunSpool& evaluate(int step, double greedy, double sampled) {
+  RunSpool& evaluate(int step, double greedy, double sampled, const std::string& split = "test") {
     return event({{"type", "evaluation"},
                   {"step", step},
-                  {"split", "test"},
+                  {"split", split},
                   {"values", {{"greedy", greedy}, {"sampled", sampled}}}});
   }
   RunSpool& phase(int step, const std::string& name, double seconds) {
