@@ -72,7 +72,9 @@ const Info& find_named(const std::vector<Info>& infos, const std::string& kind, 
 const OptimizerInfo& Catalog::optimizer(const std::string& name) const {
   return find_named(optimizers, "optimizer", name);
 }
-const SuiteInfo& Catalog::suite(const std::string& name) const { return find_named(suites, "suite", name); }
+const SuiteInfo& Catalog::suite(const std::string& name) const {
+  return find_named(suites, "suite", name);
+}
 
 Json to_json(const Value& value) {
   return std::visit([](const auto& x) { return Json(x); }, value);
@@ -124,8 +126,8 @@ Catalog catalog_from_json(const Json& json) {
   if (json.value("schema", 0) != 1) throw UserError("catalog: schema 1 expected; rebuild with ci/build");
   Catalog catalog;
   for (const auto& o : json.at("optimizers"))
-    catalog.optimizers.push_back(
-        {o.at("name"), o.at("title"), o.at("equation"), o.at("source"), o.at("version"), table_from_json(o.at("table"))});
+    catalog.optimizers.push_back({o.at("name"), o.at("title"), o.at("equation"), o.at("source"), o.at("version"),
+                                  table_from_json(o.at("table"))});
   for (const auto& s : json.at("suites"))
     catalog.suites.push_back({s.at("name"), s.at("title"), s.at("help"), s.at("version"), s.at("takes_optimizer"),
                               s.at("primary_metric"), s.at("higher_is_better"), s.at("prerequisite"),

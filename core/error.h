@@ -23,7 +23,7 @@ enum ExitCode : int {
   kInternal = 70,     ///< our bug, or the machine's fault
   kInterrupted = 75,  ///< stopped on request; running it again goes on
   kOutOfMemory = 76,
-  kDiverged = 77,     ///< a result, not a failure: the run counts as a miss
+  kDiverged = 77,  ///< a result, not a failure: the run counts as a miss
 };
 
 class UserError : public std::runtime_error {

@@ -86,7 +86,9 @@ LineWriter::LineWriter(const std::filesystem::path& path) : path_(path) {
   if (fd_ < 0) fail("write", path, errno, kInternal);
 }
 
-LineWriter::~LineWriter() { ::close(fd_); }
+LineWriter::~LineWriter() {
+  ::close(fd_);
+}
 
 void LineWriter::write(std::string_view line, bool durable) {
   std::string text(line);

@@ -21,9 +21,9 @@ struct SuiteInfo {
   std::string name;   ///< "rlvr/arith"
   std::string title;  ///< "RLVR, arithmetic word problems"
   std::string help;
-  int version = 1;                ///< raised when results change; part of a cell's identity
-  bool takes_optimizer = true;    ///< false: nothing is trained (maps)
-  std::string primary_metric;     ///< "evaluation/test/sampled"; "" when there is none
+  int version = 1;              ///< raised when results change; part of a cell's identity
+  bool takes_optimizer = true;  ///< false: nothing is trained (maps)
+  std::string primary_metric;   ///< "evaluation/test/sampled"; "" when there is none
   bool higher_is_better = true;
   /// A suite whose run must be finished first and whose output this one reads ("" = none). Its settings are
   /// this suite's, restricted to the names it declares; so all arms of one seed share one such run.

@@ -17,8 +17,8 @@ struct CellConfig {
   int suite_version = 1;
   std::string optimizer;  ///< "" where the suite takes none
   int optimizer_version = 0;
-  Values settings;  ///< every setting of the suite, resolved
-  Values hyper;     ///< every hyperparameter of the optimizer, resolved
+  Values settings;                            ///< every setting of the suite, resolved
+  Values hyper;                               ///< every hyperparameter of the optimizer, resolved
   std::map<std::string, std::string> inputs;  ///< prerequisite suite -> cell identity
 };
 

@@ -37,8 +37,7 @@ Setting bool_setting(std::string name, bool value, std::string help) {
   return {std::move(name), Kind::kBool, value, std::move(help)};
 }
 Setting int_setting(std::string name, std::int64_t value, std::int64_t min, std::int64_t max, std::string help) {
-  return {std::move(name),           Kind::kInt, value, std::move(help), static_cast<double>(min),
-          static_cast<double>(max)};
+  return {std::move(name), Kind::kInt, value, std::move(help), static_cast<double>(min), static_cast<double>(max)};
 }
 Setting real_setting(std::string name, double value, double min, double max, std::string help) {
   return {std::move(name), Kind::kReal, value, std::move(help), min, max};
@@ -111,8 +110,7 @@ Value checked(const Setting& setting, const Value& value) {
     case Kind::kInt:
       if (const auto* i = std::get_if<std::int64_t>(&value); i && in_range(static_cast<double>(*i))) return value;
       // 1e4 is how people write large integers; it reads as a real.
-      if (const auto* x = std::get_if<double>(&value);
-          x && std::abs(*x) < 9e15 && std::floor(*x) == *x && in_range(*x))
+      if (const auto* x = std::get_if<double>(&value); x && std::abs(*x) < 9e15 && std::floor(*x) == *x && in_range(*x))
         return static_cast<std::int64_t>(*x);
       break;
     case Kind::kReal: {
@@ -151,18 +149,31 @@ std::string to_text(const Value& value) {
 std::string allowed_text(const Setting& setting) {
   const std::string range = "[" + number_text(setting.min) + ", " + number_text(setting.max) + "]";
   switch (setting.kind) {
-    case Kind::kBool: return "true or false";
-    case Kind::kInt: return "integer in " + range;
-    case Kind::kReal: return "real in " + range;
-    case Kind::kChoice: return "one of " + join(setting.choices, ", ");
-    case Kind::kText: return "text";
+    case Kind::kBool:
+      return "true or false";
+    case Kind::kInt:
+      return "integer in " + range;
+    case Kind::kReal:
+      return "real in " + range;
+    case Kind::kChoice:
+      return "one of " + join(setting.choices, ", ");
+    case Kind::kText:
+      return "text";
   }
   return "";
 }
 
-bool get_bool(const Values& values, std::string_view name) { return typed<bool>(values, name); }
-std::int64_t get_int(const Values& values, std::string_view name) { return typed<std::int64_t>(values, name); }
-double get_real(const Values& values, std::string_view name) { return typed<double>(values, name); }
-const std::string& get_text(const Values& values, std::string_view name) { return typed<std::string>(values, name); }
+bool get_bool(const Values& values, std::string_view name) {
+  return typed<bool>(values, name);
+}
+std::int64_t get_int(const Values& values, std::string_view name) {
+  return typed<std::int64_t>(values, name);
+}
+double get_real(const Values& values, std::string_view name) {
+  return typed<double>(values, name);
+}
+const std::string& get_text(const Values& values, std::string_view name) {
+  return typed<std::string>(values, name);
+}
 
 }  // namespace pionbench

@@ -8,16 +8,20 @@
 namespace pionbench::optim {
 namespace {
 
-std::string shape_text(const torch::Tensor& x) { return c10::str(x.sizes()); }
+std::string shape_text(const torch::Tensor& x) {
+  return c10::str(x.sizes());
+}
 
 void check_parameter(const torch::Tensor& w, const MatrixOptions& options) {
   const std::string where = "matrix optimizer: parameter of shape " + shape_text(w) + ": ";
   if (w.dim() != 2) throw UserError(where + "only 2-D parameters are allowed; give it role vector, or flatten it");
-  if (!w.is_floating_point() || w.is_sparse()) throw UserError(where + "only dense floating-point parameters are allowed");
+  if (!w.is_floating_point() || w.is_sparse())
+    throw UserError(where + "only dense floating-point parameters are allowed");
   const auto side = w.size(options.head_side() == HeadSide::kOutput ? 0 : 1);
   if (options.heads() < 1 || side % options.heads() != 0)
     throw UserError(where + std::to_string(options.heads()) + " heads do not divide its " +
-                    (options.head_side() == HeadSide::kOutput ? "output" : "input") + " side of " + std::to_string(side));
+                    (options.head_side() == HeadSide::kOutput ? "output" : "input") + " side of " +
+                    std::to_string(side));
 }
 
 /// Parameters of one group that are mapped together: same shape, device and type.
@@ -42,9 +46,12 @@ torch::Tensor merge_heads(const torch::Tensor& blocks, HeadSide side) {
 double update_factor(const MatrixOptions& options, std::int64_t rows, std::int64_t cols) {
   const double r = static_cast<double>(rows), c = static_cast<double>(cols);
   switch (options.scale_rule()) {
-    case ScaleRule::kSqrtMax: return options.update_scale() * std::sqrt(std::max(r, c));
-    case ScaleRule::kSqrtRatio: return options.update_scale() * std::sqrt(std::max(1.0, r / c));
-    case ScaleRule::kNone: return options.update_scale();
+    case ScaleRule::kSqrtMax:
+      return options.update_scale() * std::sqrt(std::max(r, c));
+    case ScaleRule::kSqrtRatio:
+      return options.update_scale() * std::sqrt(std::max(1.0, r / c));
+    case ScaleRule::kNone:
+      return options.update_scale();
   }
   return 0;
 }
@@ -73,7 +80,8 @@ torch::Tensor MatrixOptimizer::step(LossClosure closure) {
       const auto& grad = w.grad();
       if (!grad.defined()) continue;
       if (grad.is_sparse())
-        throw UserError("matrix optimizer: the gradient of shape " + shape_text(w) + " is sparse; only dense ones are allowed");
+        throw UserError("matrix optimizer: the gradient of shape " + shape_text(w) +
+                        " is sparse; only dense ones are allowed");
       auto& state = state_[w.unsafeGetTensorImpl()];
       if (!state) {
         auto fresh = std::make_unique<MatrixParamState>();

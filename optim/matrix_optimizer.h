@@ -58,7 +58,8 @@ struct MatrixParamState : public torch::optim::OptimizerCloneableParamState<Matr
 
 class MatrixOptimizer : public torch::optim::Optimizer {
  public:
-  explicit MatrixOptimizer(const std::vector<torch::optim::OptimizerParamGroup>& groups, MatrixOptions defaults = MatrixOptions());
+  explicit MatrixOptimizer(const std::vector<torch::optim::OptimizerParamGroup>& groups,
+                           MatrixOptions defaults = MatrixOptions());
   explicit MatrixOptimizer(std::vector<torch::Tensor> params, MatrixOptions defaults = MatrixOptions())
       : MatrixOptimizer({torch::optim::OptimizerParamGroup(std::move(params))}, std::move(defaults)) {}
 

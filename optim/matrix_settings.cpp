@@ -28,30 +28,35 @@ std::vector<Setting> matrix_settings() {
   return rows;
 }
 
+Bundle preset(const char* name, const char* source, const Convention& c) {
+  return {name,
+          source,
+          {{"lr", c.lr},
+           {"momentum", 0.95},
+           {"momentum_rule", std::string(c.momentum_rule)},
+           {"nesterov", c.nesterov},
+           {"weight_decay", c.weight_decay},
+           {"update_scale", c.update_scale},
+           {"scale_rule", std::string(c.scale_rule)},
+           {"eps", 1e-7},
+           {"eps_rule", std::string(c.eps_rule)},
+           {"precision", std::string("bfloat16")},
+           {"ns_steps", std::int64_t{5}},
+           {"aux_lr_ratio", c.aux_lr_ratio}}};
+}
+
 std::vector<Bundle> released_presets() {
-  using namespace std::string_literals;
-  const auto convention = [](double lr, double weight_decay, bool nesterov, double update_scale, const char* scale_rule,
-                             double aux_lr_ratio = 1.0) {
-    return Values{{"lr", lr},
-                  {"momentum", 0.95},
-                  {"momentum_rule", "ema"s},
-                  {"nesterov", nesterov},
-                  {"weight_decay", weight_decay},
-                  {"update_scale", update_scale},
-                  {"scale_rule", std::string(scale_rule)},
-                  {"eps", 1e-7},
-                  {"eps_rule", "add"s},
-                  {"precision", "bfloat16"s},
-                  {"ns_steps", std::int64_t{5}},
-                  {"aux_lr_ratio", aux_lr_ratio}};
-  };
   return {
-      {"pion-release", "OPTML-Group/Pion, pion.py at the root", convention(0.02, 0.01, true, 2.0, "sqrt_max")},
-      {"pion-rl", "OPTML-Group/Pion, RL/verl", convention(1e-6, 0.01, false, 5.0, "sqrt_max")},
-      {"pion-vla", "OPTML-Group/Pion, VLA/VLAAdapter", convention(1e-4, 0.01, true, 0.2, "sqrt_max")},
-      {"pion-vlanext", "OPTML-Group/Pion, VLA/VLANeXt: the rest at a tenth of lr",
-       convention(1e-4, 0.01, true, 0.2, "sqrt_max", 0.1)},
-      {"pion-openpi", "OPTML-Group/Pion, VLA/openpi", convention(2.5e-5, 0.01, false, 2.0, "sqrt_max")},
+      preset("pion-release", "OPTML-Group/Pion, pion.py at the root",
+             {.lr = 0.02, .weight_decay = 0.01, .nesterov = true, .update_scale = 2.0}),
+      preset("pion-rl", "OPTML-Group/Pion, RL/verl",
+             {.lr = 1e-6, .weight_decay = 0.01, .nesterov = false, .update_scale = 5.0}),
+      preset("pion-vla", "OPTML-Group/Pion, VLA/VLAAdapter",
+             {.lr = 1e-4, .weight_decay = 0.01, .nesterov = true, .update_scale = 0.2}),
+      preset("pion-vlanext", "OPTML-Group/Pion, VLA/VLANeXt: the rest at a tenth of lr",
+             {.lr = 1e-4, .weight_decay = 0.01, .nesterov = true, .update_scale = 0.2, .aux_lr_ratio = 0.1}),
+      preset("pion-openpi", "OPTML-Group/Pion, VLA/openpi",
+             {.lr = 2.5e-5, .weight_decay = 0.01, .nesterov = false, .update_scale = 2.0}),
   };
 }
 
@@ -90,7 +95,8 @@ std::unique_ptr<RoutedOptimizer> make_matrix_arm(const std::vector<Parameter>& p
   }
   std::vector<torch::optim::OptimizerParamGroup> groups;
   for (const auto& [layout, tensors] : layouts)
-    groups.emplace_back(tensors, std::make_unique<MatrixOptions>(MatrixOptions(base).heads(layout.first).head_side(layout.second)));
+    groups.emplace_back(
+        tensors, std::make_unique<MatrixOptions>(MatrixOptions(base).heads(layout.first).head_side(layout.second)));
   return std::make_unique<RoutedOptimizer>(groups.empty() ? nullptr : std::make_unique<MatrixOptimizer>(groups, base),
                                            make_auxiliary(parameters, hyper));
 }

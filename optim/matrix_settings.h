@@ -15,8 +15,23 @@ namespace pionbench::optim {
 /// heads, and the auxiliary rows.
 std::vector<Setting> matrix_settings();
 
-/// The conventions of released codes (bundle key "preset"). Each names every hyperparameter in which two of them
-/// differ, so that a preset never depends on a default.
+/// One released code's choices. Momentum is 0.95, eps 1e-7, five steps and bfloat16 in all that were read.
+struct Convention {
+  double lr;
+  double weight_decay;
+  bool nesterov;
+  double update_scale;
+  const char* scale_rule = "sqrt_max";
+  const char* momentum_rule = "ema";
+  const char* eps_rule = "add";
+  double aux_lr_ratio = 1.0;
+};
+
+/// A convention as a bundle. It names every hyperparameter in which two of them differ, so that a preset never
+/// depends on a default.
+Bundle preset(const char* name, const char* source, const Convention& convention);
+
+/// The conventions of released Pion codes (bundle key "preset").
 std::vector<Bundle> released_presets();
 
 /// Options from resolved hyperparameters, everything but the map and the heads.

@@ -12,31 +12,20 @@ namespace pionbench::optim {
 namespace {
 
 std::vector<Bundle> presets() {
-  using namespace std::string_literals;
-  const auto convention = [](double lr, double weight_decay, const char* momentum_rule, bool nesterov,
-                             double update_scale, const char* scale_rule, const char* eps_rule) {
-    return Values{{"lr", lr},
-                  {"momentum", 0.95},
-                  {"momentum_rule", std::string(momentum_rule)},
-                  {"nesterov", nesterov},
-                  {"weight_decay", weight_decay},
-                  {"update_scale", update_scale},
-                  {"scale_rule", std::string(scale_rule)},
-                  {"eps", 1e-7},
-                  {"eps_rule", std::string(eps_rule)},
-                  {"precision", "bfloat16"s},
-                  {"ns_steps", std::int64_t{5}},
-                  {"aux_lr_ratio", 1.0}};
-  };
   std::vector<Bundle> out = {
-      {"keller-jordan", "KellerJordan/Muon, muon.py",
-       convention(0.02, 0.0, "ema", true, 1.0, "sqrt_ratio", "add")},
-      {"torch", "torch.optim.Muon, adjust_lr_fn \"original\"",
-       convention(1e-3, 0.1, "ema", true, 1.0, "sqrt_ratio", "max")},
-      {"torch-match-rms", "torch.optim.Muon, adjust_lr_fn \"match_rms_adamw\"",
-       convention(1e-3, 0.1, "ema", true, 0.2, "sqrt_max", "max")},
-      {"moonlight", "MoonshotAI/Moonlight, toy_train.py",
-       convention(1e-3, 0.1, "sum", true, 0.2, "sqrt_max", "add")},
+      preset("keller-jordan", "KellerJordan/Muon, muon.py",
+             {.lr = 0.02, .weight_decay = 0.0, .nesterov = true, .update_scale = 1.0, .scale_rule = "sqrt_ratio"}),
+      preset("torch", "torch.optim.Muon, adjust_lr_fn \"original\"",
+             {.lr = 1e-3,
+              .weight_decay = 0.1,
+              .nesterov = true,
+              .update_scale = 1.0,
+              .scale_rule = "sqrt_ratio",
+              .eps_rule = "max"}),
+      preset("torch-match-rms", "torch.optim.Muon, adjust_lr_fn \"match_rms_adamw\"",
+             {.lr = 1e-3, .weight_decay = 0.1, .nesterov = true, .update_scale = 0.2, .eps_rule = "max"}),
+      preset("moonlight", "MoonshotAI/Moonlight, toy_train.py",
+             {.lr = 1e-3, .weight_decay = 0.1, .nesterov = true, .update_scale = 0.2, .momentum_rule = "sum"}),
   };
   const auto released = released_presets();
   out.insert(out.end(), released.begin(), released.end());

@@ -7,8 +7,8 @@
 namespace pionbench {
 namespace {
 
-void write_map(RunContext& context, const std::string& name, const std::string& variant,
-               const optim::SpectralMap& map, const std::vector<double>& grid) {
+void write_map(RunContext& context, const std::string& name, const std::string& variant, const optim::SpectralMap& map,
+               const std::vector<double>& grid) {
   std::vector<double> y;
   y.reserve(grid.size());
   for (const double s : grid) y.push_back(optim::evaluate(map, s));

@@ -95,7 +95,8 @@ class Training {
       if (context_.stop_requested()) return {RunStatus::kInterrupted, step - 1};
       train_step(step);
       if (bad_gradients_ >= kPatience)
-        return {RunStatus::kDiverged, step, "the gradient has not been finite for " + std::to_string(kPatience) + " updates"};
+        return {RunStatus::kDiverged, step,
+                "the gradient has not been finite for " + std::to_string(kPatience) + " updates"};
       if (step % get_int(s_, "eval_every") == 0 || step == steps_) evaluate_at(step);
       context_.events.progress(step, steps_);
     }
@@ -162,7 +163,8 @@ class Training {
       const auto narrow = [&](const TokenLogProbs& x) {
         return x.logp.defined() ? x.logp.index_select(0, on_device).narrow(1, 0, width) : now.logp.detach();
       };
-      const auto loss = policy_loss(now.logp, narrow(old), narrow(reference), advantages.index_select(0, live).to(device), now.mask, loss_, full);
+      const auto loss = policy_loss(now.logp, narrow(old), narrow(reference),
+                                    advantages.index_select(0, live).to(device), now.mask, loss_, full);
       loss.loss.backward();
       values["loss"] = loss.loss.item<double>();
       values["clip_fraction"] = loss.clip_fraction;
@@ -255,7 +257,9 @@ SuiteEntry arith_suite() {
        "grpo",
        "policy objective as verl runs it",
        {{"grpo", "token-mean PPO clip", {{"policy_loss", "ppo_clip"s}, {"clip_low", 0.2}, {"clip_high", 0.2}}},
-        {"gmpo", "geometric-mean ratio, wider clip", {{"policy_loss", "geo_mean"s}, {"clip_low", 0.4}, {"clip_high", 0.4}}}}},
+        {"gmpo",
+         "geometric-mean ratio, wider clip",
+         {{"policy_loss", "geo_mean"s}, {"clip_low", 0.4}, {"clip_high", 0.4}}}}},
   };
   return {info, run_arith};
 }

@@ -15,7 +15,8 @@ namespace {
 using namespace rlvr;
 
 /// Prompts with their demonstrations as a rollout, so that training reads them like sampled completions.
-Rollout demonstration_batch(const std::vector<const Demonstration*>& rows, const Tokenizer& tokenizer, torch::Device device) {
+Rollout demonstration_batch(const std::vector<const Demonstration*>& rows, const Tokenizer& tokenizer,
+                            torch::Device device) {
   std::vector<std::vector<std::int64_t>> prompts, completions;
   std::size_t longest = 0;
   for (const auto* row : rows) {
@@ -58,15 +59,17 @@ RunOutcome run_arith_sft(RunContext& context) {
   const bool cuda = context.device.is_cuda();
 
   PhaseTimer setup(context.events, 0, "setup", cuda);
-  const auto data = generate_arith(static_cast<std::uint64_t>(get_int(s, "data_seed")),
-                                   {get_int(s, "train_problems"), get_int(s, "validation_problems"), get_int(s, "test_problems")});
+  const auto data =
+      generate_arith(static_cast<std::uint64_t>(get_int(s, "data_seed")),
+                     {get_int(s, "train_problems"), get_int(s, "validation_problems"), get_int(s, "test_problems")});
   const auto tokenizer = Tokenizer::from_words(arith_vocabulary());
-  const Qwen3 model(model_config(s, tokenizer.size()), seed, get_real(s, "residual_init"), context.device, context.dtype);
+  const Qwen3 model(model_config(s, tokenizer.size()), seed, get_real(s, "residual_init"), context.device,
+                    context.dtype);
   std::vector<torch::Tensor> tensors;
   for (const auto& p : model.parameters()) tensors.push_back(p.tensor);
-  torch::optim::AdamW optimizer(tensors, torch::optim::AdamWOptions(get_real(s, "warm_lr"))
-                                             .betas({0.9, get_real(s, "warm_beta2")})
-                                             .weight_decay(0.01));
+  torch::optim::AdamW optimizer(
+      tensors,
+      torch::optim::AdamWOptions(get_real(s, "warm_lr")).betas({0.9, get_real(s, "warm_beta2")}).weight_decay(0.01));
   setup.stop();
 
   std::mt19937_64 order(seed + 0x5f7ull);
@@ -82,11 +85,13 @@ RunOutcome run_arith_sft(RunContext& context) {
     loss.backward();
     torch::nn::utils::clip_grad_norm_(tensors, 1.0);
     for (auto& group : optimizer.param_groups())
-      group.options().set_lr(get_real(s, "warm_lr") * lr_factor(step, steps, get_int(s, "warm_warmup"), get_real(s, "warm_decay")));
+      group.options().set_lr(get_real(s, "warm_lr") *
+                             lr_factor(step, steps, get_int(s, "warm_warmup"), get_real(s, "warm_decay")));
     optimizer.step();
     const double value = loss.item<double>();
     timer.stop();
-    if (!std::isfinite(value)) return {RunStatus::kDiverged, step, "the loss is not finite at step " + std::to_string(step)};
+    if (!std::isfinite(value))
+      return {RunStatus::kDiverged, step, "the loss is not finite at step " + std::to_string(step)};
     if (step % 10 == 0 || step == steps) {
       context.events.metric(step, {{"loss", value}});
       context.events.progress(step, steps);
@@ -101,7 +106,8 @@ RunOutcome run_arith_sft(RunContext& context) {
   write_problems(context.artifacts() / "validation.jsonl", data.validation);
   write_problems(context.artifacts() / "test.jsonl", data.test);
   write_demonstrations(context.artifacts() / "demonstrations.jsonl", data.demonstrations);
-  for (const char* name : {"config.json", "model.safetensors", "tokenizer.json", "train.jsonl", "validation.jsonl", "test.jsonl", "demonstrations.jsonl"})
+  for (const char* name : {"config.json", "model.safetensors", "tokenizer.json", "train.jsonl", "validation.jsonl",
+                           "test.jsonl", "demonstrations.jsonl"})
     context.events.artifact("warm_start", std::string("artifacts/") + name,
                             static_cast<std::int64_t>(std::filesystem::file_size(context.artifacts() / name)));
   return {RunStatus::kDone, steps};

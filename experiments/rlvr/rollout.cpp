@@ -9,7 +9,8 @@ namespace {
 std::pair<torch::Tensor, torch::Tensor> pad_rows(const std::vector<std::vector<std::int64_t>>& rows, std::int64_t pad) {
   std::size_t longest = 1;
   for (const auto& row : rows) longest = std::max(longest, row.size());
-  auto tokens = torch::full({static_cast<std::int64_t>(rows.size()), static_cast<std::int64_t>(longest)}, pad, torch::kInt64);
+  auto tokens =
+      torch::full({static_cast<std::int64_t>(rows.size()), static_cast<std::int64_t>(longest)}, pad, torch::kInt64);
   auto lengths = torch::empty({static_cast<std::int64_t>(rows.size())}, torch::kInt64);
   auto cells = tokens.accessor<std::int64_t, 2>();
   auto sizes = lengths.accessor<std::int64_t, 1>();
@@ -25,7 +26,8 @@ torch::Tensor pick(const torch::Tensor& logits, double temperature, at::Generato
   if (temperature == 0) return logits.argmax(-1);
   // Gumbel-max: argmax(logits/T − ln E), E exponential, is a sample of softmax(logits/T). The noise is drawn on the
   // CPU, so that a seed means the same on every device.
-  const auto noise = torch::empty(logits.sizes(), torch::kFloat32).exponential_(1.0, generator).log_().to(logits.device());
+  const auto noise =
+      torch::empty(logits.sizes(), torch::kFloat32).exponential_(1.0, generator).log_().to(logits.device());
   return (logits.to(torch::kFloat32) / temperature - noise).argmax(-1);
 }
 
@@ -94,7 +96,8 @@ std::vector<double> rewards_of(const Rollout& rollout, const std::vector<const P
 
 TokenLogProbs completion_logp(const Qwen3& model, const Rollout& rollout, const torch::Tensor& rows) {
   const auto take = [&](const torch::Tensor& x) { return rows.defined() ? x.index_select(0, rows) : x; };
-  const auto tokens = take(rollout.tokens), prompts = take(rollout.prompt_lengths), lengths = take(rollout.completion_lengths);
+  const auto tokens = take(rollout.tokens), prompts = take(rollout.prompt_lengths),
+             lengths = take(rollout.completion_lengths);
   const auto longest = lengths.max().item<std::int64_t>();
   const auto total = (prompts + lengths).max().item<std::int64_t>();
   // Token j of a completion stands at prompt + j and is predicted by the hidden state before it.
@@ -105,10 +108,12 @@ TokenLogProbs completion_logp(const Qwen3& model, const Rollout& rollout, const 
   const auto width = hidden.size(2);
   const auto batch = at.size(0);
   const auto flat = (torch::arange(batch, at.options()).unsqueeze(1) * (total - 1) + at - 1).masked_select(valid);
-  const auto logits = model.logits(hidden.reshape({-1, width}).index_select(0, flat)).to(torch::kFloat32);  // [tokens, V]
+  const auto logits =
+      model.logits(hidden.reshape({-1, width}).index_select(0, flat)).to(torch::kFloat32);  // [tokens, V]
   const auto targets = tokens.gather(1, at).masked_select(valid);
   const auto picked = -torch::cross_entropy_loss(logits, targets, {}, at::Reduction::None);
-  return {torch::zeros({batch, longest}, picked.options().requires_grad(false)).masked_scatter(valid, picked), valid.to(torch::kFloat32)};
+  return {torch::zeros({batch, longest}, picked.options().requires_grad(false)).masked_scatter(valid, picked),
+          valid.to(torch::kFloat32)};
 }
 
 }  // namespace pionbench::rlvr

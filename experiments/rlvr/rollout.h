@@ -14,19 +14,19 @@
 namespace pionbench::rlvr {
 
 struct SampleOptions {
-  std::int64_t samples = 1;        ///< completions per prompt
+  std::int64_t samples = 1;  ///< completions per prompt
   std::int64_t max_new_tokens = 0;
-  double temperature = 1.0;        ///< 0: greedy
-  std::uint64_t seed = 0;          ///< of this call alone
+  double temperature = 1.0;  ///< 0: greedy
+  std::uint64_t seed = 0;    ///< of this call alone
 };
 
 /// N = prompts · samples sequences, the samples of one prompt next to each other.
 struct Rollout {
-  torch::Tensor tokens;            ///< [N, T] prompt, completion (with its end token), then padding; on the model's device
-  torch::Tensor prompt_lengths;    ///< [N]
-  torch::Tensor completion_lengths;  ///< [N], the end token included
+  torch::Tensor tokens;  ///< [N, T] prompt, completion (with its end token), then padding; on the model's device
+  torch::Tensor prompt_lengths;          ///< [N]
+  torch::Tensor completion_lengths;      ///< [N], the end token included
   std::vector<std::string> completions;  ///< text, without special tokens
-  std::vector<bool> ended;         ///< came to its end token
+  std::vector<bool> ended;               ///< came to its end token
 };
 
 Rollout sample(const Qwen3& model, const Tokenizer& tokenizer, const std::vector<const Problem*>& problems,

@@ -56,7 +56,8 @@ Qwen3Config model_config(const Values& settings, std::int64_t vocabulary) {
   if (c.query_heads % c.kv_heads)
     throw UserError("settings kv_heads, query_heads: got " + std::to_string(c.kv_heads) + " and " +
                     std::to_string(c.query_heads) + "; the first must divide the second");
-  if (c.head_dim % 2) throw UserError("setting \"head_dim\": got " + std::to_string(c.head_dim) + ", allowed: even numbers");
+  if (c.head_dim % 2)
+    throw UserError("setting \"head_dim\": got " + std::to_string(c.head_dim) + ", allowed: even numbers");
   return c;
 }
 

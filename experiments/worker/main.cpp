@@ -1,6 +1,7 @@
 /// pionbench-worker: one process, one run.
 ///   pionbench-worker describe           prints the catalog
-///   pionbench-worker run RUN_FOLDER     reads run.json there, appends events.jsonl, exits as docs/event-protocol.md says
+///   pionbench-worker run RUN_FOLDER     reads run.json there, appends events.jsonl, exits as docs/event-protocol.md
+///   says
 
 #include <torch/torch.h>
 
@@ -20,7 +21,9 @@ namespace pionbench {
 namespace {
 
 volatile std::sig_atomic_t g_stop = 0;
-extern "C" void on_stop(int) { g_stop = 1; }
+extern "C" void on_stop(int) {
+  g_stop = 1;
+}
 
 Catalog catalog() {
   Catalog out;
@@ -96,7 +99,9 @@ const std::filesystem::path& RunContext::input(const std::string& suite) const {
   return it->second;
 }
 
-bool RunContext::stop_requested() const { return g_stop != 0; }
+bool RunContext::stop_requested() const {
+  return g_stop != 0;
+}
 
 }  // namespace pionbench
 

@@ -8,7 +8,9 @@ namespace {
 
 using optim::Role;
 
-double frobenius(const torch::Tensor& x) { return x.detach().to(torch::kFloat64).norm().item<double>(); }
+double frobenius(const torch::Tensor& x) {
+  return x.detach().to(torch::kFloat64).norm().item<double>();
+}
 
 /// `values[name]` of each block from a batch [blocks].
 void fill(std::vector<Named>& rows, const std::string& name, const torch::Tensor& batch) {
@@ -67,7 +69,8 @@ void Probe::after(std::int64_t step, EventWriter& events) {
     fill(rows, "update_norm", block_norms(blocks(update)));
     if (momentum.defined())
       fill(rows, "momentum_top_energy", optim::top_energy(optim::singular_values(blocks(momentum))));
-    for (std::size_t head = 0; head < rows.size(); ++head) events.spectral(step, p.name, static_cast<int>(head), rows[head]);
+    for (std::size_t head = 0; head < rows.size(); ++head)
+      events.spectral(step, p.name, static_cast<int>(head), rows[head]);
   }
   weights_before_.clear();
   if (elements > 0)

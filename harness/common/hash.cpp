@@ -57,6 +57,8 @@ std::string canonical(const nlohmann::json& json) {
   return out;
 }
 
-std::string content_hash(const nlohmann::json& json) { return sha256(canonical(json)); }
+std::string content_hash(const nlohmann::json& json) {
+  return sha256(canonical(json));
+}
 
 }  // namespace pionbench

@@ -14,9 +14,9 @@ torch::Tensor apply_spectral_map(const torch::Tensor& input, const SpectralMap& 
   norm = options.eps_rule == EpsRule::kAdd ? norm + options.eps : norm.clamp_min(options.eps);
   x.div_(norm);
   for (const auto& [a, b, c] : map) {
-    const auto gram = torch::bmm(x, x.transpose(1, 2));                               // [batch, r, r]
-    const auto poly = c == 0 ? gram * b : torch::baddbmm(gram, gram, gram, b, c);     // bA + cA²
-    x = a == 0 ? torch::bmm(poly, x) : torch::baddbmm(x, poly, x, a, 1);              // aX + (bA + cA²)X
+    const auto gram = torch::bmm(x, x.transpose(1, 2));                            // [batch, r, r]
+    const auto poly = c == 0 ? gram * b : torch::baddbmm(gram, gram, gram, b, c);  // bA + cA²
+    x = a == 0 ? torch::bmm(poly, x) : torch::baddbmm(x, poly, x, a, 1);           // aX + (bA + cA²)X
   }
   if (tall) x = x.transpose(1, 2);
   return x.reshape(input.sizes()).to(input.scalar_type());

@@ -4,7 +4,9 @@
 
 namespace pionbench::optim {
 
-SpectralMap muon_map(std::int64_t steps) { return SpectralMap(static_cast<std::size_t>(steps), kMuonStep); }
+SpectralMap muon_map(std::int64_t steps) {
+  return SpectralMap(static_cast<std::size_t>(steps), kMuonStep);
+}
 
 SpectralMap pion_map(std::int64_t k_p, std::int64_t steps) {
   if (k_p < 0 || k_p > steps)

@@ -1,4 +1,5 @@
-/// Paper Fig 2(b): validation accuracy against step for every arm, one panel for each treatment of the auxiliary parameters.
+/// Paper Fig 2(b): validation accuracy against step for every arm, one panel for each treatment of the auxiliary
+/// parameters.
 
 #include <array>
 

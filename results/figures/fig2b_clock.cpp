@@ -20,7 +20,8 @@ Figure make_fig2b_clock(const Evidence& evidence) {
                                     point.train_seconds ? exact(*point.train_seconds) : "", exact(point.mean),
                                     exact(point.low), exact(point.high), std::to_string(point.n)});
   figure.caption =
-      "Sampled validation accuracy against training wall clock: the sum of train phases, without evaluation, probes, set-up "
+      "Sampled validation accuracy against training wall clock: the sum of train phases, without evaluation, probes, "
+      "set-up "
       "and saving. Each point is one evaluation step at its mean time over seeds, " +
       seeds_text(curves) + "; bands: lowest to highest seed, not an interval. " + caption_end(evidence);
   return figure;

@@ -146,11 +146,19 @@ Table make_fig2b_final(const Evidence& evidence) {
   const Json arms = evidence.experiment.spec.value("arms", Json::object());
 
   Table table{.title = evidence.title() + ": final accuracy and cost"};
-  table.display.columns = {
-      "Auxiliary",       "Arm",            "n",              "Sampled at step 0", "Sampled accuracy",
-      "Greedy accuracy", "Sampled − control", "Train time (s)", "Update RMS / lr",   "Runs"};
+  table.display.columns = {"Auxiliary",
+                           "Arm",
+                           "n",
+                           "Sampled at step 0",
+                           "Sampled accuracy",
+                           "Greedy accuracy",
+                           "Sampled − control",
+                           "Train time (s)",
+                           "Update RMS / lr",
+                           "Runs"};
   table.data.columns = {"experiment", "scale", "auxiliary", "arm", "planned", "diverged", "failed"};
-  for (const char* name : {"initial_sampled", "sampled", "greedy", "sampled_minus_control", "train_seconds", "update_rms_over_lr"})
+  for (const char* name :
+       {"initial_sampled", "sampled", "greedy", "sampled_minus_control", "train_seconds", "update_rms_over_lr"})
     for (const char* part : {"", "_low", "_high", "_n"}) table.data.columns.push_back(std::string(name) + part);
 
   for (const auto& group : all) {
@@ -158,13 +166,12 @@ Table make_fig2b_final(const Evidence& evidence) {
     const auto difference =
         control && control != &group ? differences(group, *control, sampled) : std::vector<double>{};
     const auto seconds = train_seconds(group), sizes = update_sizes(evidence, group);
-    table.display.rows.push_back({group.auxiliary.empty() ? kNone : group.auxiliary, group.arm,
-                                  std::to_string(group.finished.size()),
-                                  values_of(group, initial).empty() ? kNone : fixed(mean(values_of(group, initial)), 3),
-                                  with_interval(values_of(group, sampled)),
-                                  with_interval(values_of(group, greedy)), with_interval(difference, true),
-                                  seconds.empty() ? kNone : significant(mean(seconds), 3),
-                                  sizes.empty() ? kNone : significant(mean(sizes), 3), standing(group)});
+    table.display.rows.push_back(
+        {group.auxiliary.empty() ? kNone : group.auxiliary, group.arm, std::to_string(group.finished.size()),
+         values_of(group, initial).empty() ? kNone : fixed(mean(values_of(group, initial)), 3),
+         with_interval(values_of(group, sampled)), with_interval(values_of(group, greedy)),
+         with_interval(difference, true), seconds.empty() ? kNone : significant(mean(seconds), 3),
+         sizes.empty() ? kNone : significant(mean(sizes), 3), standing(group)});
     std::vector<std::string> row = {evidence.experiment.name,
                                     evidence.experiment.scale,
                                     group.auxiliary,
@@ -172,18 +179,23 @@ Table make_fig2b_final(const Evidence& evidence) {
                                     std::to_string(group.planned),
                                     std::to_string(group.diverged),
                                     std::to_string(group.failed)};
-    for (const auto& values : {values_of(group, initial), values_of(group, sampled), values_of(group, greedy), difference, seconds, sizes})
+    for (const auto& values :
+         {values_of(group, initial), values_of(group, sampled), values_of(group, greedy), difference, seconds, sizes})
       add_exact(values, row);
     table.data.rows.push_back(std::move(row));
   }
   table.caption =
-      "Accuracy on the test split at the last step: mean over n seeds [95 % Student-t interval]; ≈ marks intervals that are "
+      "Accuracy on the test split at the last step: mean over n seeds [95 % Student-t interval]; ≈ marks intervals "
+      "that are "
       "approximate because n < " +
       std::to_string(kFewSeeds) +
-      ". Step 0 is the warm start; where auxiliary parameters are frozen it is also what a control would reach, because "
-      "nothing would train. A diverged run counts as a miss: accuracy 0. The difference to the control, whose matrices stay frozen, is "
+      ". Step 0 is the warm start; where auxiliary parameters are frozen it is also what a control would reach, "
+      "because "
+      "nothing would train. A diverged run counts as a miss: accuracy 0. The difference to the control, whose matrices "
+      "stay frozen, is "
       "paired by seed. Train time: mean over seeds that did not diverge, of the wall clock without evaluation, probes, "
-      "set-up and saving; runs shared the machine, one core each unless said otherwise. Update RMS / lr: mean over steps and seeds. " +
+      "set-up and saving; runs shared the machine, one core each unless said otherwise. Update RMS / lr: mean over "
+      "steps and seeds. " +
       caption_end(evidence);
   return table;
 }

@@ -128,7 +128,8 @@ TEST(Problems, BadLinesAreNamedWithFileAndNumber) {
     return message([&] { read_problems(file); });
   };
   EXPECT_THAT(with("{\"question\":"), HasSubstr("bad.jsonl:2: expected one JSON object"));
-  EXPECT_THAT(with("{\"question\":\"\xff\xfe\",\"answer\":\"#### 1\"}"), HasSubstr("bad.jsonl:2: expected one JSON object in UTF-8"));
+  EXPECT_THAT(with("{\"question\":\"\xff\xfe\",\"answer\":\"#### 1\"}"),
+              HasSubstr("bad.jsonl:2: expected one JSON object in UTF-8"));
   EXPECT_THAT(with("{\"question\":\"q\"}"), HasSubstr("bad.jsonl:2: field \"answer\" is missing"));
   EXPECT_THAT(with("{\"question\":\"q\",\"answer\":5}"), HasSubstr("field \"answer\" must be text, got number"));
   EXPECT_THAT(with("{\"question\":\"q\",\"answer\":\"five\"}"), HasSubstr("has no \"#### <number>\""));
@@ -154,7 +155,8 @@ TEST(Rewards, NeverThrowWhateverTheBytes) {
   for (int i = 0; i < 20000; ++i) {
     std::string text;
     for (std::size_t n = random() % 60; n > 0; --n) text += alphabet[random() % alphabet.size()];
-    for (const double reward : {strict_reward(text, "5", true), gsm8k_strict_reward(text, "5")}) EXPECT_TRUE(reward == 0 || reward == 1);
+    for (const double reward : {strict_reward(text, "5", true), gsm8k_strict_reward(text, "5")})
+      EXPECT_TRUE(reward == 0 || reward == 1);
   }
 }
 
@@ -191,7 +193,8 @@ TEST(Tokenizer, SavedAndLoadedItGivesTheSameIds) {
   const auto file = scratch("tokenizer.json");
   const auto tokenizer = Tokenizer::from_words(arith_vocabulary());
   tokenizer.save(file);
-  EXPECT_EQ(Tokenizer::load(file).encode("Tom has 12 apples . ?  unheard"), tokenizer.encode("Tom has 12 apples . ? unheard"));
+  EXPECT_EQ(Tokenizer::load(file).encode("Tom has 12 apples . ?  unheard"),
+            tokenizer.encode("Tom has 12 apples . ? unheard"));
 }
 
 TEST(Tokenizer, PythonsTokenizersReadsTheSameFileAndAgrees) {
@@ -202,9 +205,11 @@ TEST(Tokenizer, PythonsTokenizersReadsTheSameFileAndAgrees) {
   const auto tokenizer = Tokenizer::from_words(arith_vocabulary());
   tokenizer.save(file);
   std::string lines;
-  for (std::size_t i = 0; i < 300; ++i) lines += data().train[i].question + " zzz " + data().demonstrations[i].completion + "\n";
+  for (std::size_t i = 0; i < 300; ++i)
+    lines += data().train[i].question + " zzz " + data().demonstrations[i].completion + "\n";
   write_file_atomic(texts, lines);
-  const std::string command = std::string(python) + " " + home + "/tests/tools/encode_texts.py " + file.string() + " " + texts.string() + " " + ids.string();
+  const std::string command = std::string(python) + " " + home + "/tests/tools/encode_texts.py " + file.string() + " " +
+                              texts.string() + " " + ids.string();
   const int status = std::system(command.c_str());
   if (WIFEXITED(status) && WEXITSTATUS(status) == 3) GTEST_SKIP() << python << " has no tokenizers package";
   ASSERT_EQ(status, 0);

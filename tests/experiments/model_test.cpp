@@ -27,7 +27,9 @@ Qwen3Config tiny() {
   return c;
 }
 
-Qwen3 make(torch::Dtype dtype = torch::kFloat64) { return Qwen3(tiny(), 5, 1.0, torch::kCPU, dtype); }
+Qwen3 make(torch::Dtype dtype = torch::kFloat64) {
+  return Qwen3(tiny(), 5, 1.0, torch::kCPU, dtype);
+}
 
 fs::path scratch(const std::string& name) {
   const auto folder = fs::temp_directory_path() / ("pionbench-model-" + std::to_string(::getpid())) / name;
@@ -63,7 +65,8 @@ TEST(Qwen3, DecodingWithTheCacheEqualsTheFullForward) {
     const auto whole = torch::cat({prompts[b].narrow(0, 0, n), extra[b]}).unsqueeze(0);
     const auto expected = model.logits(model.forward(whole))[0];  // [n + 4, V]
     for (int t = 0; t <= 4; ++t)
-      EXPECT_LT((decoded[static_cast<std::size_t>(t)][b] - expected[n - 1 + t]).abs().max().item<double>(), 1e-6) << "sequence " << b << " token " << t;
+      EXPECT_LT((decoded[static_cast<std::size_t>(t)][b] - expected[n - 1 + t]).abs().max().item<double>(), 1e-6)
+          << "sequence " << b << " token " << t;
   }
 }
 
@@ -120,8 +123,9 @@ TEST(Qwen3, TagsEveryParameterWithRoleAndHeads) {
 
 TEST(Qwen3, ConfigReadsBothRopeSpellingsAndNamesWhatIsWrong) {
   const auto file = scratch("config") / "config.json";
-  const std::string sizes = R"("model_type":"qwen3","vocab_size":23,"hidden_size":16,"num_hidden_layers":2,"num_attention_heads":4,)"
-                            R"("num_key_value_heads":2,"head_dim":6,"intermediate_size":24)";
+  const std::string sizes =
+      R"("model_type":"qwen3","vocab_size":23,"hidden_size":16,"num_hidden_layers":2,"num_attention_heads":4,)"
+      R"("num_key_value_heads":2,"head_dim":6,"intermediate_size":24)";
   write_file_atomic(file, "{" + sizes + R"(,"rope_theta":5000})");
   EXPECT_EQ(Qwen3Config::load(file).rope_theta, 5000);
   write_file_atomic(file, "{" + sizes + R"(,"rope_parameters":{"rope_theta":7000,"rope_type":"default"}})");
@@ -159,13 +163,20 @@ TEST(Safetensors, MalformedFilesAreRefusedWithFileAndReason) {
   write_file_atomic(file, std::string(8, '\xff') + "{}");
   EXPECT_THAT(message([&] { read_safetensors(file); }), HasSubstr("truncated or not safetensors"));
   EXPECT_THAT(with_header("[1]", 0), HasSubstr("not a JSON object"));
-  EXPECT_THAT(with_header(R"({"w":{"dtype":"F32","shape":[2],"data_offsets":[0,12]}})", 12), HasSubstr("tensor \"w\": shape [2] of F32 does not fill 12 bytes"));
-  EXPECT_THAT(with_header(R"({"w":{"dtype":"F32","shape":[2],"data_offsets":[0,8]}})", 4), HasSubstr("not within the 4"));
-  EXPECT_THAT(with_header(R"({"w":{"dtype":"Q4","shape":[2],"data_offsets":[0,8]}})", 8), HasSubstr("unknown dtype \"Q4\""));
-  EXPECT_THAT(with_header(R"({"w":{"dtype":"F32","shape":[4611686018427387904,4],"data_offsets":[0,8]}})", 8), HasSubstr("absurdly large"));
+  EXPECT_THAT(with_header(R"({"w":{"dtype":"F32","shape":[2],"data_offsets":[0,12]}})", 12),
+              HasSubstr("tensor \"w\": shape [2] of F32 does not fill 12 bytes"));
+  EXPECT_THAT(with_header(R"({"w":{"dtype":"F32","shape":[2],"data_offsets":[0,8]}})", 4),
+              HasSubstr("not within the 4"));
+  EXPECT_THAT(with_header(R"({"w":{"dtype":"Q4","shape":[2],"data_offsets":[0,8]}})", 8),
+              HasSubstr("unknown dtype \"Q4\""));
+  EXPECT_THAT(with_header(R"({"w":{"dtype":"F32","shape":[4611686018427387904,4],"data_offsets":[0,8]}})", 8),
+              HasSubstr("absurdly large"));
   EXPECT_THAT(with_header(R"({"w":{"dtype":"F32","shape":[-2],"data_offsets":[0,8]}})", 8), HasSubstr("list of sizes"));
-  EXPECT_THAT(with_header(R"({"v":{"dtype":"F32","shape":[2],"data_offsets":[0,8]},"w":{"dtype":"F32","shape":[2],"data_offsets":[4,12]}})", 12),
-              HasSubstr("overlap or leave a hole"));
+  EXPECT_THAT(
+      with_header(
+          R"({"v":{"dtype":"F32","shape":[2],"data_offsets":[0,8]},"w":{"dtype":"F32","shape":[2],"data_offsets":[4,12]}})",
+          12),
+      HasSubstr("overlap or leave a hole"));
   EXPECT_THAT(message([&] { read_safetensors(file.parent_path() / "absent"); }), HasSubstr("No such file"));
 }
 
@@ -177,10 +188,12 @@ TEST(Safetensors, AMissingTensorOrAWrongShapeIsNamedWhenAModelLoads) {
   auto without = tensors;
   without.erase("model.norm.weight");
   write_safetensors(folder / "model.safetensors", without);
-  EXPECT_THAT(message([&] { Qwen3(folder, torch::kCPU, torch::kFloat32); }), HasSubstr("tensor \"model.norm.weight\" is missing"));
+  EXPECT_THAT(message([&] { Qwen3(folder, torch::kCPU, torch::kFloat32); }),
+              HasSubstr("tensor \"model.norm.weight\" is missing"));
   tensors["model.norm.weight"] = torch::zeros({7});
   write_safetensors(folder / "model.safetensors", tensors);
-  EXPECT_THAT(message([&] { Qwen3(folder, torch::kCPU, torch::kFloat32); }), HasSubstr("has shape [7], config.json says [16]"));
+  EXPECT_THAT(message([&] { Qwen3(folder, torch::kCPU, torch::kFloat32); }),
+              HasSubstr("has shape [7], config.json says [16]"));
 }
 
 TEST(GpuQwen3, AgreesWithTheCpu) {

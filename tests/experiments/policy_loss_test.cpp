@@ -7,7 +7,9 @@
 namespace pionbench::rlvr {
 namespace {
 
-torch::Tensor row(std::initializer_list<double> values) { return torch::tensor(std::vector<double>(values), torch::kFloat64).unsqueeze(0); }
+torch::Tensor row(std::initializer_list<double> values) {
+  return torch::tensor(std::vector<double>(values), torch::kFloat64).unsqueeze(0);
+}
 
 /// One sequence with unit mask.
 PolicyLoss loss_of(const torch::Tensor& logp, const torch::Tensor& old, double advantage, PolicyLossOptions options) {
@@ -59,7 +61,8 @@ TEST(PpoClip, AveragesOverAllTokensOfTheBatchAndNotPerSequence) {
 
 TEST(PpoClip, LeavingOutRowsWithoutAdvantageChangesNothingWhenTheyCount) {
   torch::manual_seed(2);
-  const auto logp = torch::randn({4, 5}, torch::kFloat64) * 0.1, old = logp + torch::randn({4, 5}, torch::kFloat64) * 0.1;
+  const auto logp = torch::randn({4, 5}, torch::kFloat64) * 0.1,
+             old = logp + torch::randn({4, 5}, torch::kFloat64) * 0.1;
   const auto advantages = torch::tensor({0.7, 0.0, -0.3, 0.0}, torch::kFloat64);
   const auto mask = torch::ones({4, 5}, torch::kFloat64);
   const auto rows = torch::tensor({0, 2});
@@ -98,7 +101,8 @@ TEST(KlPenalty, IsTheK3Estimator) {
   PolicyLossOptions options;
   options.kl_coef = 0.5;
   const auto logp = row({-1.0, -2.0}), reference = row({-1.2, -1.5});
-  const auto result = policy_loss(logp, logp, reference, torch::tensor({0.0}, torch::kFloat64), torch::ones_like(logp), options);
+  const auto result =
+      policy_loss(logp, logp, reference, torch::tensor({0.0}, torch::kFloat64), torch::ones_like(logp), options);
   const double expected = 0.5 * ((std::exp(-0.2) + 0.2 - 1) + (std::exp(0.5) - 0.5 - 1)) / 2;
   EXPECT_NEAR(result.loss.item<double>(), expected, 1e-12);
 }

@@ -72,10 +72,12 @@ TEST_F(EndToEnd, ADatabaseRebuiltFromTheSpoolsEqualsTheOldOne) {
 }
 
 TEST_F(EndToEnd, TheMapsFigureIsByteIdenticalWhenRegenerated) {
-  ASSERT_EQ(pionbench("reproduce --only fig3", "PIONBENCH_SPECS=" + (home() / "experiments/specs/paper").string()).code, 0);
+  ASSERT_EQ(pionbench("reproduce --only fig3", "PIONBENCH_SPECS=" + (home() / "experiments/specs/paper").string()).code,
+            0);
   std::map<fs::path, std::string> before;
   for (const auto& entry : fs::recursive_directory_iterator(folder_ / "out/report"))
-    if (entry.is_regular_file() && !entry.path().filename().string().starts_with(".")) before[fs::relative(entry.path(), folder_)] = slurp(entry.path());
+    if (entry.is_regular_file() && !entry.path().filename().string().starts_with("."))
+      before[fs::relative(entry.path(), folder_)] = slurp(entry.path());
   EXPECT_TRUE(before.contains("out/report/index.html"));
   ASSERT_EQ(pionbench("report").code, 0);
   for (const auto& [file, bytes] : before) EXPECT_EQ(slurp(folder_ / file), bytes) << file;
@@ -85,8 +87,10 @@ TEST_F(EndToEnd, AKilledWorkerBecomesAFailedRunAndOnlyItIsRetried) {
   write("tiny.yaml", kTinyExperiment);
   // A worker that dies for one cell as long as a marker file stands, and is the real one otherwise.
   write("worker", "#!/bin/bash\nif [ -e " + (folder_ / "broken").string() +
-                      " ] && grep -q '\"optimizer\": *\"pion\"' \"$2/run.json\" && grep -q '\"seed\": *1[,}]' \"$2/run.json\"; then\n"
-                      "  echo 'about to die' >&2; kill -9 $$\nfi\nexec " + (bin() / "pionbench-worker").string() + " \"$@\"\n");
+                      " ] && grep -q '\"optimizer\": *\"pion\"' \"$2/run.json\" && grep -q '\"seed\": *1[,}]' "
+                      "\"$2/run.json\"; then\n"
+                      "  echo 'about to die' >&2; kill -9 $$\nfi\nexec " +
+                      (bin() / "pionbench-worker").string() + " \"$@\"\n");
   write("broken", "");
   fs::permissions(folder_ / "worker", fs::perms::owner_all);
   const std::string with_worker = "PIONBENCH_WORKER=" + (folder_ / "worker").string();
@@ -115,18 +119,22 @@ struct Mistake {
   std::string says;
 };
 
-void PrintTo(const Mistake& mistake, std::ostream* out) { *out << mistake.arguments; }
+void PrintTo(const Mistake& mistake, std::ostream* out) {
+  *out << mistake.arguments;
+}
 
 class Mistakes : public Sandbox, public testing::WithParamInterface<Mistake> {};
-INSTANTIATE_TEST_SUITE_P(
-    Cases, Mistakes,
-    testing::Values(Mistake{"unknown_verb", "rnu tiny.yaml", 2, "run"}, Mistake{"unknown_option", "run tiny.yaml --jbos 2", 2, "--jobs"},
-                    Mistake{"missing_file", "run absent.yaml", 2, "absent.yaml"},
-                    Mistake{"unknown_key", "run typo.yaml", 64, "typo.yaml:3"}, Mistake{"unknown_setting", "run tiny.yaml stesp=3", 64, "steps"},
-                    Mistake{"bad_range", "run tiny.yaml momentum=2", 64, "allowed: real in [0, 0.999999]"},
-                    Mistake{"bad_optimizer", "run tiny.yaml optimizer=moun", 64, "muon"},
-                    Mistake{"bad_scale", "run tiny.yaml --scale qick", 2, "quick"}),
-    [](const auto& info) { return info.param.name; });
+INSTANTIATE_TEST_SUITE_P(Cases, Mistakes,
+                         testing::Values(Mistake{"unknown_verb", "rnu tiny.yaml", 2, "run"},
+                                         Mistake{"unknown_option", "run tiny.yaml --jbos 2", 2, "--jobs"},
+                                         Mistake{"missing_file", "run absent.yaml", 2, "absent.yaml"},
+                                         Mistake{"unknown_key", "run typo.yaml", 64, "typo.yaml:3"},
+                                         Mistake{"unknown_setting", "run tiny.yaml stesp=3", 64, "steps"},
+                                         Mistake{"bad_range", "run tiny.yaml momentum=2", 64,
+                                                 "allowed: real in [0, 0.999999]"},
+                                         Mistake{"bad_optimizer", "run tiny.yaml optimizer=moun", 64, "muon"},
+                                         Mistake{"bad_scale", "run tiny.yaml --scale qick", 2, "quick"}),
+                         [](const auto& info) { return info.param.name; });
 
 TEST_P(Mistakes, GetOneClearMessageTheRightCodeAndLeaveNothing) {
   write("tiny.yaml", kTinyExperiment);
@@ -159,7 +167,8 @@ TEST_F(EndToEnd, AnOutFolderThatCannotBeMadeIsNamed) {
 
 TEST_F(EndToEnd, AFileThatIsNoDatabaseIsNamedAndKept) {
   fs::create_directories(folder_ / "out");
-  write("out/store.sqlite", "this is no database, and long enough that SQLite looks at its header before it believes it.......");
+  write("out/store.sqlite",
+        "this is no database, and long enough that SQLite looks at its header before it believes it.......");
   const auto before = slurp(folder_ / "out/store.sqlite");
   const auto result = pionbench("status");
   EXPECT_NE(result.code, 0);
@@ -193,8 +202,8 @@ class WorkerContract : public Sandbox {
     return shell((bin() / "pionbench-worker").string() + " run run");
   }
   static std::string maps(const std::string& settings) {
-    return R"({"schema":1,"run":"r.1","cell":"c","config":{"suite":"maps","suite_version":1,"optimizer":"","optimizer_version":0,"settings":)" + settings +
-           R"(,"hyper":{},"inputs":{}},"inputs":{},"attempt":1,"threads":1})";
+    return R"({"schema":1,"run":"r.1","cell":"c","config":{"suite":"maps","suite_version":1,"optimizer":"","optimizer_version":0,"settings":)" +
+           settings + R"(,"hyper":{},"inputs":{}},"inputs":{},"attempt":1,"threads":1})";
   }
 };
 
@@ -236,9 +245,10 @@ TEST_F(WorkerContract, SigtermEndsARunWith75) {
   request["config"]["settings"]["warm_steps"] = 1000000;
   fs::create_directories(folder_ / "long");
   write("long/run.json", request.dump());
-  const auto result = shell((bin() / "pionbench-worker").string() +
-                            " run long & worker=$!; until grep -q '\"train\"' long/events.jsonl 2>/dev/null; do sleep 0.05; done; "
-                            "kill -TERM $worker; wait $worker");
+  const auto result =
+      shell((bin() / "pionbench-worker").string() +
+            " run long & worker=$!; until grep -q '\"train\"' long/events.jsonl 2>/dev/null; do sleep 0.05; done; "
+            "kill -TERM $worker; wait $worker");
   EXPECT_EQ(result.code, 75) << result.errors;
   EXPECT_THAT(slurp(folder_ / "long/events.jsonl"), Not(HasSubstr("run_finished")));
 }

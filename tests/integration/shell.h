@@ -27,9 +27,15 @@ inline std::string environment(const char* name) {
   return value ? value : "";
 }
 
-inline fs::path bin() { return environment("PIONBENCH_BIN"); }
-inline fs::path home() { return environment("PIONBENCH_HOME"); }
-inline fs::path python() { return environment("PIONBENCH_PYTHON"); }
+inline fs::path bin() {
+  return environment("PIONBENCH_BIN");
+}
+inline fs::path home() {
+  return environment("PIONBENCH_HOME");
+}
+inline fs::path python() {
+  return environment("PIONBENCH_PYTHON");
+}
 
 inline std::string slurp(const fs::path& file) {
   std::ifstream in(file, std::ios::binary);
@@ -59,7 +65,8 @@ class Sandbox : public testing::Test {
     Result result;
     FILE* pipe = ::popen(line.c_str(), "r");
     std::array<char, 4096> buffer;
-    for (std::size_t n; (n = std::fread(buffer.data(), 1, buffer.size(), pipe)) > 0;) result.output.append(buffer.data(), n);
+    for (std::size_t n; (n = std::fread(buffer.data(), 1, buffer.size(), pipe)) > 0;)
+      result.output.append(buffer.data(), n);
     const int status = ::pclose(pipe);
     result.code = WIFEXITED(status) ? WEXITSTATUS(status) : 128 + WTERMSIG(status);
     result.errors = slurp(errors);

@@ -41,8 +41,8 @@ class Engine : public testing::Test {
 
 TEST_F(Engine, MatchesTheSvdForTallWideSquareAndRankDeficientMatrices) {
   const std::vector<torch::Tensor> inputs = {
-      torch::randn({48, 16}, torch::kFloat64), torch::randn({16, 48}, torch::kFloat64),
-      torch::randn({24, 24}, torch::kFloat64), with_spectrum(32, 20, {1.0, 0.3, 0.1}),
+      torch::randn({48, 16}, torch::kFloat64),         torch::randn({16, 48}, torch::kFloat64),
+      torch::randn({24, 24}, torch::kFloat64),         with_spectrum(32, 20, {1.0, 0.3, 0.1}),
       with_spectrum(20, 40, {1.0, 0.05, 0.01, 0.001}), torch::randn({1, 30}, torch::kFloat64)};
   for (const auto& [name, map] : all_maps())
     for (const auto& x : inputs) {
@@ -50,7 +50,8 @@ TEST_F(Engine, MatchesTheSvdForTallWideSquareAndRankDeficientMatrices) {
       EXPECT_LT(error(apply_spectral_map(x, map, exact), by_svd(x, map)), 1e-12) << name << " " << x.sizes();
       EngineOptions single{0.0, EpsRule::kAdd, torch::kFloat32};
       // Observed worst 4e-6 (k_p = 4, near its cutoff, where rounding is amplified); headroom 5.
-      EXPECT_LT(error(apply_spectral_map(x.to(torch::kFloat32), map, single), by_svd(x, map)), 2e-5) << name << " " << x.sizes();
+      EXPECT_LT(error(apply_spectral_map(x.to(torch::kFloat32), map, single), by_svd(x, map)), 2e-5)
+          << name << " " << x.sizes();
     }
 }
 
@@ -73,7 +74,9 @@ TEST_F(Engine, ScaleOfTheInputDoesNotMatterFromTinyToHuge) {
   const auto x = with_spectrum(20, 30, {1.0, 0.4, 0.2});
   for (const double scale : {1e-15, 1.0, 1e15}) {
     const EngineOptions options{0, EpsRule::kAdd, torch::kFloat32};
-    EXPECT_LT(error(apply_spectral_map((x * scale).to(torch::kFloat32), pion_map(2), options), by_svd(x, pion_map(2))), 2e-5) << scale;
+    EXPECT_LT(error(apply_spectral_map((x * scale).to(torch::kFloat32), pion_map(2), options), by_svd(x, pion_map(2))),
+              2e-5)
+        << scale;
   }
 }
 
@@ -95,10 +98,12 @@ TEST_F(Engine, Bfloat16StaysWithinItsRoundingOfTheExactMap) {
 
 TEST_F(Engine, ReleasedPionPassesAtMostOneDirection) {
   for (int i = 0; i < 20; ++i) {
-    const auto out = apply_spectral_map(torch::randn({12, 16}, torch::kFloat64), pion_map(0), {0, EpsRule::kAdd, torch::kFloat64});
+    const auto out =
+        apply_spectral_map(torch::randn({12, 16}, torch::kFloat64), pion_map(0), {0, EpsRule::kAdd, torch::kFloat64});
     EXPECT_LE((singular_values(out) > 0.5).sum().item<std::int64_t>(), 1);
   }
-  const auto strong = apply_spectral_map(with_spectrum(12, 16, {1.0, 0.3, 0.2}), pion_map(0), {0, EpsRule::kAdd, torch::kFloat64});
+  const auto strong =
+      apply_spectral_map(with_spectrum(12, 16, {1.0, 0.3, 0.2}), pion_map(0), {0, EpsRule::kAdd, torch::kFloat64});
   EXPECT_EQ((singular_values(strong) > 0.99).sum().item<std::int64_t>(), 1);
 }
 

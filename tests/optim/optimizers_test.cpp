@@ -17,7 +17,9 @@ using testing::HasSubstr;
 /// A model in miniature: every role once, grouped queries (4 query heads, 2 key/value heads, head size 6).
 std::vector<Parameter> tiny_model(torch::Device device = torch::kCPU) {
   torch::manual_seed(11);
-  const auto make = [&](std::vector<std::int64_t> shape) { return torch::randn(shape).to(device).set_requires_grad(true); };
+  const auto make = [&](std::vector<std::int64_t> shape) {
+    return torch::randn(shape).to(device).set_requires_grad(true);
+  };
   return {
       {"embed", make({10, 16}), Role::kEmbedding, Modality::kLanguage, 1},
       {"q", make({24, 16}), Role::kHeadsOut, Modality::kLanguage, 4},
@@ -131,7 +133,8 @@ TEST_P(EveryOptimizer, LearningRateFactorScalesTheStep) {
   a->step();
   b->step();
   for (std::size_t i = 0; i < full.size(); ++i)
-    EXPECT_TRUE(torch::allclose((full[i].tensor - before[i]) * 0.5, half[i].tensor - before[i], 1e-3, 1e-7)) << full[i].name;
+    EXPECT_TRUE(torch::allclose((full[i].tensor - before[i]) * 0.5, half[i].tensor - before[i], 1e-3, 1e-7))
+        << full[i].name;
 }
 
 TEST(Routing, FollowsRolesAndNeverShapes) {
@@ -158,7 +161,8 @@ TEST(Routing, AdamwIsTorchsOwnBitForBit) {
     a->step();
     b.step();
   }
-  for (std::size_t i = 0; i < ours.size(); ++i) EXPECT_TRUE(torch::equal(ours[i].tensor, theirs[i].tensor)) << ours[i].name;
+  for (std::size_t i = 0; i < ours.size(); ++i)
+    EXPECT_TRUE(torch::equal(ours[i].tensor, theirs[i].tensor)) << ours[i].name;
 }
 
 TEST(PerHead, EqualsALoopOverHeadsOnBothSides) {
@@ -167,7 +171,11 @@ TEST(PerHead, EqualsALoopOverHeadsOnBothSides) {
     const auto before = weights(model);
     set_gradients(model, 4);
     const double lr = 0.1, scale = 2.0;
-    Values hyper = {{"lr", lr}, {"weight_decay", 0.0}, {"update_scale", scale}, {"nesterov", false}, {"heads", std::string("per-head")}};
+    Values hyper = {{"lr", lr},
+                    {"weight_decay", 0.0},
+                    {"update_scale", scale},
+                    {"nesterov", false},
+                    {"heads", std::string("per-head")}};
     if (name == std::string("pion")) hyper["k_p"] = std::int64_t{2};
     make_optimizer(name, model, hyper)->step();
     const auto map = name == std::string("muon") ? muon_map() : pion_map(2);
@@ -181,8 +189,9 @@ TEST(PerHead, EqualsALoopOverHeadsOnBothSides) {
         pieces.push_back(apply_spectral_map(gradient * 0.05, map) * factor);
       }
       const auto expected = before[i] - lr * torch::cat(pieces, axis);
-      EXPECT_TRUE(torch::allclose(p.tensor, expected, 1e-4, 1e-5)) << name << " " << p.name << " off by "
-          << (p.tensor - expected).abs().max().item<double>() << " after a move of " << (before[i] - expected).abs().max().item<double>();
+      EXPECT_TRUE(torch::allclose(p.tensor, expected, 1e-4, 1e-5))
+          << name << " " << p.name << " off by " << (p.tensor - expected).abs().max().item<double>()
+          << " after a move of " << (before[i] - expected).abs().max().item<double>();
     }
   }
 }
@@ -190,7 +199,9 @@ TEST(PerHead, EqualsALoopOverHeadsOnBothSides) {
 TEST(PerHead, PermutingHeadsPermutesTheUpdate) {
   auto plain = tiny_model(), permuted = tiny_model();
   const auto order = torch::tensor({2, 0, 3, 1});
-  const auto permute = [&](const torch::Tensor& x) { return x.view({4, 6, 16}).index_select(0, order).reshape({24, 16}); };
+  const auto permute = [&](const torch::Tensor& x) {
+    return x.view({4, 6, 16}).index_select(0, order).reshape({24, 16});
+  };
   set_gradients(plain, 5);
   set_gradients(permuted, 5);
   {
@@ -258,19 +269,31 @@ TEST(Mistakes, AreNamedWithWhatIsAllowed) {
     }
     return "no error";
   };
-  EXPECT_THAT(message([&] { make_optimizer("moun", model, {}); }), HasSubstr("unknown optimizer \"moun\"; did you mean \"muon\"?"));
-  EXPECT_THAT(message([&] { make_optimizer("muon", model, {{"learning_rate", 0.1}}); }), HasSubstr("unknown setting \"learning_rate\""));
-  EXPECT_THAT(message([&] { make_optimizer("muon", model, {{"momentum", 1.5}}); }),
+  EXPECT_THAT(message([&] { make_optimizer("moun", model, {}); }),
+              HasSubstr("unknown optimizer \"moun\"; did you mean \"muon\"?"));
+  EXPECT_THAT(message([&] {
+                make_optimizer("muon", model, {{"learning_rate", 0.1}});
+              }),
+              HasSubstr("unknown setting \"learning_rate\""));
+  EXPECT_THAT(message([&] {
+                make_optimizer("muon", model, {{"momentum", 1.5}});
+              }),
               HasSubstr("setting \"momentum\": got 1.5, allowed: real in [0, 0.999999]"));
-  EXPECT_THAT(message([&] { make_optimizer("muon", model, {{"preset", std::string("pion-lr")}}); }), HasSubstr("did you mean \"pion-rl\"?"));
+  EXPECT_THAT(message([&] {
+                make_optimizer("muon", model, {{"preset", std::string("pion-lr")}});
+              }),
+              HasSubstr("did you mean \"pion-rl\"?"));
   EXPECT_THAT(message([&] { make_optimizer("pion", model, {{"k_p", std::int64_t{7}}}); }), HasSubstr("k_p\": got 7"));
 
   auto bad_heads = tiny_model();
   bad_heads[1].heads = 5;
-  EXPECT_THAT(message([&] { make_optimizer("pion", bad_heads, {{"heads", std::string("per-head")}}); }),
+  EXPECT_THAT(message([&] {
+                make_optimizer("pion", bad_heads, {{"heads", std::string("per-head")}});
+              }),
               HasSubstr("parameter \"q\" of shape [24, 16]: 5 heads do not divide"));
   const auto cube = torch::zeros({2, 2, 2}).set_requires_grad(true);
-  EXPECT_THAT(message([&] { MatrixOptimizer(std::vector<torch::Tensor>{cube}); }), HasSubstr("only 2-D parameters are allowed"));
+  EXPECT_THAT(message([&] { MatrixOptimizer(std::vector<torch::Tensor>{cube}); }),
+              HasSubstr("only 2-D parameters are allowed"));
 }
 
 TEST(GpuOptimizers, TakeTheSameStepOnTheGpu) {
@@ -285,7 +308,8 @@ TEST(GpuOptimizers, TakeTheSameStepOnTheGpu) {
       b->step();
     }
     for (std::size_t i = 0; i < cpu.size(); ++i)
-      EXPECT_TRUE(torch::allclose(cpu[i].tensor, gpu[i].tensor.cpu(), 1e-3, 1e-4)) << entry.info.name << " " << cpu[i].name;
+      EXPECT_TRUE(torch::allclose(cpu[i].tensor, gpu[i].tensor.cpu(), 1e-3, 1e-4))
+          << entry.info.name << " " << cpu[i].name;
   }
 }
 

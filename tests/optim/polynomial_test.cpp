@@ -9,7 +9,9 @@
 namespace pionbench::optim {
 namespace {
 
-double derivative(const OddQuintic& p, double s) { return p.a + s * s * (3 * p.b + 5 * p.c * s * s); }
+double derivative(const OddQuintic& p, double s) {
+  return p.a + s * s * (3 * p.b + 5 * p.c * s * s);
+}
 
 TEST(Polynomial, PromotionAndSuppressionFixOneWithZeroSlopeAndAreMonotone) {
   for (const auto& p : {kPromotionStep, kSuppressionStep}) {
@@ -47,9 +49,9 @@ struct Cutoff {
 };
 
 TEST(Polynomial, PionIsAHighPassWhoseCutoffFallsWithEveryPromotion) {
-  for (const auto& [k_p, low, half, high] : {Cutoff{0, 0.748, 0.798, 0.846}, Cutoff{1, 0.416, 0.492, 0.575},
-                                             Cutoff{2, 0.187, 0.263, 0.352}, Cutoff{3, 0.066, 0.131, 0.214},
-                                             Cutoff{4, 0.013, 0.060, 0.135}}) {
+  for (const auto& [k_p, low, half, high] :
+       {Cutoff{0, 0.748, 0.798, 0.846}, Cutoff{1, 0.416, 0.492, 0.575}, Cutoff{2, 0.187, 0.263, 0.352},
+        Cutoff{3, 0.066, 0.131, 0.214}, Cutoff{4, 0.013, 0.060, 0.135}}) {
     const auto map = pion_map(k_p);
     const auto at = [&](double target) {
       double a = 0, b = 1;

@@ -267,8 +267,8 @@ TEST_F(Report, ADivergedRunIsAMissFromItsEndOn) {
   const auto figure = make_fig2b(evidence_of(store_, "fig2b"));
   std::map<int, double> sampled;
   for (auto& row : rows_of(figure.data))
-    if (row["metric"] == "evaluation/validation/sampled" && row["arm"] == "Muon, scale 5" && row["auxiliary"] == "trained" &&
-        row["seed"] == "1")
+    if (row["metric"] == "evaluation/validation/sampled" && row["arm"] == "Muon, scale 5" &&
+        row["auxiliary"] == "trained" && row["seed"] == "1")
       sampled[std::stoi(row["step"])] = std::stod(row["value"]);
   EXPECT_EQ(sampled.at(20), 0.4);  // it ran to step 20 of 40
   EXPECT_EQ(sampled.at(25), 0.0);

@@ -32,7 +32,8 @@ PolicyLoss policy_loss(const torch::Tensor& logp, const torch::Tensor& old, cons
     clipped = bounded > plain;
   } else {
     const auto sign = a.sign();
-    const auto kept = sign * torch::minimum(sign * difference, sign * difference.clamp(-options.clip_low, options.clip_high));
+    const auto kept =
+        sign * torch::minimum(sign * difference, sign * difference.clamp(-options.clip_low, options.clip_high));
     const auto log_ratio = (kept * mask).sum(1) / mask.sum(1).clamp_min(1);  // [B]
     out.loss = (-a.squeeze(1) * log_ratio.exp()).sum() / std::max(sequence_count, 1.0);
     clipped = kept != difference;

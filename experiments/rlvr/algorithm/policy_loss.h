@@ -33,9 +33,9 @@ struct Denominators {
 };
 
 struct PolicyLoss {
-  torch::Tensor loss;            ///< scalar, differentiable in logp
-  double clip_fraction = 0;      ///< share of tokens whose ratio was clipped
-  double approximate_kl = 0;     ///< mean(old − logp) over tokens
+  torch::Tensor loss;         ///< scalar, differentiable in logp
+  double clip_fraction = 0;   ///< share of tokens whose ratio was clipped
+  double approximate_kl = 0;  ///< mean(old − logp) over tokens
 };
 
 /// logp, old, reference: log-probabilities of the response tokens [B, T]; advantages [B]; mask [B, T] with 1 at

@@ -40,7 +40,9 @@ int apply(int value, const Step& step) {
   return step.symbol == '-' ? value - step.operand : value * step.operand;
 }
 
-bool in_range(int value) { return value >= 0 && value <= kLargest; }
+bool in_range(int value) {
+  return value >= 0 && value <= kLargest;
+}
 
 Step draw_step(Random& random, int value) {
   for (;;) {
@@ -67,11 +69,15 @@ Draft draw(Random& random) {
   return draft;
 }
 
-const char* verb(char symbol) { return symbol == '+' ? "buys" : symbol == '-' ? "loses" : "times"; }
+const char* verb(char symbol) {
+  return symbol == '+' ? "buys" : symbol == '-' ? "loses" : "times";
+}
 
 std::string question_of(const Draft& draft) {
-  std::string out = std::string(kNames[draft.name]) + " has " + std::to_string(draft.start) + " " + kItems[draft.item] + " .";
-  for (const auto& step : draft.steps) out += " " + std::string(verb(step.symbol)) + " " + std::to_string(step.operand) + " .";
+  std::string out =
+      std::string(kNames[draft.name]) + " has " + std::to_string(draft.start) + " " + kItems[draft.item] + " .";
+  for (const auto& step : draft.steps)
+    out += " " + std::string(verb(step.symbol)) + " " + std::to_string(step.operand) + " .";
   return out + " ?";
 }
 
@@ -83,7 +89,8 @@ std::string worked(const Draft& draft, const std::string& mark, Slip&& slip) {
   for (const auto& step : draft.steps) {
     if (!out.empty()) out += " ; ";
     const int result = slip(apply(value, step));
-    out += std::to_string(value) + " " + step.symbol + " " + std::to_string(step.operand) + " = " + std::to_string(result);
+    out +=
+        std::to_string(value) + " " + step.symbol + " " + std::to_string(step.operand) + " = " + std::to_string(result);
     value = result;
   }
   return out + " " + mark + " " + std::to_string(value);

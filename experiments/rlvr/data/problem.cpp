@@ -11,7 +11,8 @@ namespace {
 
 using Json = nlohmann::json;
 
-void for_each_line(const std::filesystem::path& file, const std::function<void(const Json&, const std::string&)>& take) {
+void for_each_line(const std::filesystem::path& file,
+                   const std::function<void(const Json&, const std::string&)>& take) {
   const std::string text = read_file(file);
   std::size_t begin = 0;
   for (int number = 1; begin < text.size(); ++number) {
@@ -64,8 +65,8 @@ std::vector<Problem> read_problems(const std::filesystem::path& file) {
 std::vector<Demonstration> read_demonstrations(const std::filesystem::path& file) {
   std::vector<Demonstration> out;
   for_each_line(file, [&](const Json& json, const std::string& where) {
-    out.push_back({text_field(json, "question", where), text_field(json, "completion", where),
-                   text_field(json, "style", where)});
+    out.push_back(
+        {text_field(json, "question", where), text_field(json, "completion", where), text_field(json, "style", where)});
   });
   return out;
 }

@@ -12,7 +12,9 @@ std::string without(std::string_view text, std::string_view dropped) {
   return out;
 }
 
-bool is_number_part(char c) { return (c >= '0' && c <= '9') || c == '.' || c == ','; }
+bool is_number_part(char c) {
+  return (c >= '0' && c <= '9') || c == '.' || c == ',';
+}
 
 }  // namespace
 
@@ -31,7 +33,8 @@ double strict_reward(std::string_view completion, std::string_view label, bool e
 double gsm8k_strict_reward(std::string_view completion, std::string_view label) {
   if (completion.size() > 300) completion = completion.substr(completion.size() - 300);
   // The regular expression is #### (\-?[0-9\.\,]+): search from the back for the last place where it matches.
-  for (auto at = completion.rfind("#### "); at != std::string_view::npos; at = at == 0 ? std::string_view::npos : completion.rfind("#### ", at - 1)) {
+  for (auto at = completion.rfind("#### "); at != std::string_view::npos;
+       at = at == 0 ? std::string_view::npos : completion.rfind("#### ", at - 1)) {
     const auto begin = at + 5;
     auto end = begin;
     if (end < completion.size() && completion[end] == '-') ++end;

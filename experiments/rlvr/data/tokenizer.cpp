@@ -31,18 +31,22 @@ Tokenizer Tokenizer::load(const std::filesystem::path& file) {
   const auto fail = [&](const std::string& why) -> UserError { return UserError(file.string() + ": " + why); };
   if (!json.is_object() || !json.contains("model") || !json["model"].is_object()) throw fail("not a tokenizer.json");
   const auto& model = json["model"];
-  if (model.value("type", Json()) != "WordLevel") throw fail("model.type must be \"WordLevel\", got " + model.value("type", Json()).dump());
+  if (model.value("type", Json()) != "WordLevel")
+    throw fail("model.type must be \"WordLevel\", got " + model.value("type", Json()).dump());
   if (!model.contains("vocab") || !model["vocab"].is_object()) throw fail("model.vocab must be an object");
   std::vector<std::string> words(model["vocab"].size());
   for (const auto& [word, id] : model["vocab"].items()) {
-    if (!id.is_number_integer() || id.get<std::int64_t>() < 0 || id.get<std::int64_t>() >= static_cast<std::int64_t>(words.size()))
-      throw fail("model.vocab: id " + id.dump() + " of \"" + word + "\" is not in 0.." + std::to_string(words.size() - 1));
+    if (!id.is_number_integer() || id.get<std::int64_t>() < 0 ||
+        id.get<std::int64_t>() >= static_cast<std::int64_t>(words.size()))
+      throw fail("model.vocab: id " + id.dump() + " of \"" + word + "\" is not in 0.." +
+                 std::to_string(words.size() - 1));
     auto& slot = words[id.get<std::size_t>()];
     if (!slot.empty()) throw fail("model.vocab: id " + id.dump() + " is given twice");
     slot = word;
   }
   for (std::size_t i = 0; i < kSpecial.size(); ++i)
-    if (i >= words.size() || words[i] != kSpecial[i]) throw fail("model.vocab: id " + std::to_string(i) + " must be " + kSpecial[i]);
+    if (i >= words.size() || words[i] != kSpecial[i])
+      throw fail("model.vocab: id " + std::to_string(i) + " must be " + kSpecial[i]);
   return Tokenizer(std::move(words));
 }
 
@@ -50,8 +54,13 @@ void Tokenizer::save(const std::filesystem::path& file) const {
   Json vocab = Json::object(), added = Json::array();
   for (std::size_t i = 0; i < words_.size(); ++i) vocab[words_[i]] = i;
   for (std::size_t i = 0; i < kSpecial.size(); ++i)
-    added.push_back({{"id", i}, {"content", kSpecial[i]}, {"single_word", false}, {"lstrip", false}, {"rstrip", false},
-                     {"normalized", false}, {"special", true}});
+    added.push_back({{"id", i},
+                     {"content", kSpecial[i]},
+                     {"single_word", false},
+                     {"lstrip", false},
+                     {"rstrip", false},
+                     {"normalized", false},
+                     {"special", true}});
   const Json json = {{"version", "1.0"},
                      {"truncation", nullptr},
                      {"padding", nullptr},

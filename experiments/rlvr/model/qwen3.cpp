@@ -20,7 +20,9 @@ struct WeightSpec {
   std::int64_t heads = 1;
 };
 
-std::string layer_prefix(std::int64_t layer) { return "model.layers." + std::to_string(layer) + "."; }
+std::string layer_prefix(std::int64_t layer) {
+  return "model.layers." + std::to_string(layer) + ".";
+}
 
 std::vector<WeightSpec> weight_specs(const Qwen3Config& c) {
   std::vector<WeightSpec> out = {{"model.embed_tokens.weight", {c.vocabulary, c.hidden}, Role::kEmbedding}};
@@ -57,10 +59,12 @@ Qwen3Config Qwen3Config::load(const std::filesystem::path& file) {
   const auto json = Json::parse(read_file(file), nullptr, /*allow_exceptions=*/false);
   if (!json.is_object()) throw UserError(file.string() + ": not a JSON object");
   const auto fail = [&](const std::string& why) { return UserError(file.string() + ": " + why); };
-  if (json.value("model_type", Json()) != "qwen3") throw fail("model_type must be \"qwen3\", got " + json.value("model_type", Json()).dump());
+  if (json.value("model_type", Json()) != "qwen3")
+    throw fail("model_type must be \"qwen3\", got " + json.value("model_type", Json()).dump());
   const auto size = [&](const char* name) {
     const auto it = json.find(name);
-    if (it == json.end() || !it->is_number_integer() || it->get<std::int64_t>() < 1 || it->get<std::int64_t>() > (1 << 24))
+    if (it == json.end() || !it->is_number_integer() || it->get<std::int64_t>() < 1 ||
+        it->get<std::int64_t>() > (1 << 24))
       throw fail(std::string(name) + " must be a positive integer, got " + (it == json.end() ? "nothing" : it->dump()));
     return it->get<std::int64_t>();
   };
@@ -117,7 +121,8 @@ KvCache KvCache::repeat(std::int64_t n) const {
   return out;
 }
 
-Qwen3::Qwen3(const Qwen3Config& config, std::uint64_t seed, double residual_scale, torch::Device device, torch::Dtype dtype)
+Qwen3::Qwen3(const Qwen3Config& config, std::uint64_t seed, double residual_scale, torch::Device device,
+             torch::Dtype dtype)
     : config_(config) {
   auto generator = at::detail::createCPUGenerator(seed);
   std::map<std::string, torch::Tensor> weights;
@@ -174,7 +179,8 @@ void Qwen3::build(const std::map<std::string, torch::Tensor>& weights, torch::De
                        at("mlp.up_proj.weight"), at("mlp.down_proj.weight")});
   }
   const auto even = torch::arange(0, config_.head_dim, 2, torch::kFloat64);
-  inverse_frequencies_ = torch::pow(config_.rope_theta, -even / static_cast<double>(config_.head_dim)).to(device, torch::kFloat32);
+  inverse_frequencies_ =
+      torch::pow(config_.rope_theta, -even / static_cast<double>(config_.head_dim)).to(device, torch::kFloat32);
 }
 
 torch::Tensor Qwen3::norm(const torch::Tensor& x, const torch::Tensor& weight) const {
@@ -219,18 +225,24 @@ torch::Tensor Qwen3::run(const torch::Tensor& tokens, KvCache* keep) const {
     const auto expand = [&](const torch::Tensor& y) {  // [B, T, K, E] -> [B, H, T, E]
       return groups == 1 ? y.transpose(1, 2) : y.repeat_interleave(groups, 2).transpose(1, 2);
     };
-    const auto attended = torch::scaled_dot_product_attention(q.transpose(1, 2), expand(k), expand(v), {}, 0.0, /*is_causal=*/true);
+    const auto attended =
+        torch::scaled_dot_product_attention(q.transpose(1, 2), expand(k), expand(v), {}, 0.0, /*is_causal=*/true);
     x = x + torch::linear(attended.transpose(1, 2).reshape({batch, length, -1}), layer.o);
     x = x + feed_forward(layer, x);
   }
   return norm(x, final_norm_);
 }
 
-torch::Tensor Qwen3::forward(const torch::Tensor& tokens) const { return run(tokens, nullptr); }
+torch::Tensor Qwen3::forward(const torch::Tensor& tokens) const {
+  return run(tokens, nullptr);
+}
 
-torch::Tensor Qwen3::logits(const torch::Tensor& hidden) const { return torch::linear(hidden, head_); }
+torch::Tensor Qwen3::logits(const torch::Tensor& hidden) const {
+  return torch::linear(hidden, head_);
+}
 
-torch::Tensor Qwen3::prefill(const torch::Tensor& tokens, const torch::Tensor& lengths, std::int64_t extra, KvCache& cache) const {
+torch::Tensor Qwen3::prefill(const torch::Tensor& tokens, const torch::Tensor& lengths, std::int64_t extra,
+                             KvCache& cache) const {
   const torch::NoGradGuard no_grad;
   const auto batch = tokens.size(0), length = tokens.size(1);
   cache = {};

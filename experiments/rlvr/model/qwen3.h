@@ -63,7 +63,8 @@ class Qwen3 {
 
   /// Runs right-padded prompts [B, T] (lengths [B]) and keeps keys and values, with room for `extra` more tokens.
   /// Returns the logits after each prompt's last token, [B, V].
-  torch::Tensor prefill(const torch::Tensor& tokens, const torch::Tensor& lengths, std::int64_t extra, KvCache& cache) const;
+  torch::Tensor prefill(const torch::Tensor& tokens, const torch::Tensor& lengths, std::int64_t extra,
+                        KvCache& cache) const;
   /// One more token per sequence: tokens [B] at positions [B] -> logits [B, V]. No gradient.
   torch::Tensor decode(const torch::Tensor& tokens, const torch::Tensor& positions, KvCache& cache) const;
 

@@ -59,7 +59,9 @@ class MappedFile {
   std::uint64_t size_ = 0;
 };
 
-bool is_count(const Json& json) { return json.is_number_unsigned(); }
+bool is_count(const Json& json) {
+  return json.is_number_unsigned();
+}
 
 /// Elements of a shape, or UserError when the product does not fit into 63 bits.
 std::uint64_t element_count(const Json& shape, const std::string& where) {
@@ -107,11 +109,13 @@ NamedTensors read_safetensors(const std::filesystem::path& file) {
       throw UserError(where + "data_offsets must be two byte positions, got " + offsets.dump());
     const auto begin = offsets[0].get<std::uint64_t>(), end = offsets[1].get<std::uint64_t>();
     if (begin > end || end > data_size)
-      throw UserError(where + "bytes " + offsets.dump() + " are not within the " + std::to_string(data_size) + " that the file has");
+      throw UserError(where + "bytes " + offsets.dump() + " are not within the " + std::to_string(data_size) +
+                      " that the file has");
     if (count * torch::elementSize(type->dtype) != end - begin)
       throw UserError(where + "shape " + entry["shape"].dump() + " of " + type->name + " does not fill " +
                       std::to_string(end - begin) + " bytes");
-    if (end > begin && !ranges.emplace(begin, end).second) throw UserError(where + "its bytes overlap another tensor's");
+    if (end > begin && !ranges.emplace(begin, end).second)
+      throw UserError(where + "its bytes overlap another tensor's");
     std::vector<std::int64_t> shape;
     for (const auto& size : entry["shape"]) shape.push_back(size.get<std::int64_t>());
     auto tensor = torch::empty(shape, type->dtype);
@@ -120,7 +124,8 @@ NamedTensors read_safetensors(const std::filesystem::path& file) {
   }
   std::uint64_t covered = 0;
   for (const auto& [begin, end] : ranges) {
-    if (begin != covered) throw UserError(name_of_file + "tensor bytes overlap or leave a hole at byte " + std::to_string(covered));
+    if (begin != covered)
+      throw UserError(name_of_file + "tensor bytes overlap or leave a hole at byte " + std::to_string(covered));
     covered = end;
   }
   return out;
