@@ -54,7 +54,8 @@ std::string links(const ReportItem& item) {
     const std::string path = html_escaped(file.generic_string());
     std::string label = file.filename().string();
     label = label.substr(label.find('.') + 1);
-    out += (out.ends_with('>') ? "" : " · ") + ("<a href=\"" + path + "\">") + html_escaped(label) + "</a>";
+    if (out.ends_with("</a>")) out += " · ";
+    out += ("<a href=\"" + path + "\">") + html_escaped(label) + "</a>";
   }
   return out + "</p>\n";
 }

@@ -20,7 +20,7 @@ constexpr std::array kPanels = {
     Panel{"muon", "(a) Muon: Newton–Schulz, t steps", "steps t"},
     Panel{"promotion", "(b) Promotion, t steps", "steps t"},
     Panel{"suppression", "(c) Suppression, t steps", "steps t"},
-    Panel{"pion", "(d) Pion: promotion, then suppression", "promotion steps"},
+    Panel{"pion", "(d) Pion: promotion, then suppression", "k_p"},
 };
 
 // Enough for a printed line; the CSV has every digit.
