@@ -28,6 +28,7 @@ void check_parameter(const torch::Tensor& w, const MatrixOptions& options) {
 struct Bucket {
   std::vector<torch::Tensor> weights;
   std::vector<torch::Tensor> directions;
+  std::vector<MatrixParamState*> states;
 };
 
 }  // namespace
@@ -88,7 +89,9 @@ torch::Tensor MatrixOptimizer::step(LossClosure closure) {
         fresh->momentum_buffer(torch::zeros_like(w, torch::MemoryFormat::Preserve));
         state = std::move(fresh);
       }
-      auto& buffer = static_cast<MatrixParamState&>(*state).momentum_buffer();
+      auto& own = static_cast<MatrixParamState&>(*state);
+      own.step(own.step() + 1);
+      auto& buffer = own.momentum_buffer();
       torch::Tensor direction;
       if (o.momentum_rule() == MomentumRule::kEma) {
         buffer.lerp_(grad, 1 - o.momentum());
@@ -99,20 +102,30 @@ torch::Tensor MatrixOptimizer::step(LossClosure closure) {
       }
       auto& bucket = buckets[{w.size(0), w.size(1), w.device().str(), w.scalar_type()}];
       bucket.weights.push_back(w);
+      bucket.states.push_back(&own);
       bucket.directions.push_back(head_blocks(direction, o.heads(), o.head_side()));
     }
     for (auto& [shape, bucket] : buckets) {
       const auto blocks = torch::stack(bucket.directions);  // [parameters, heads, rows, cols]
-      const auto update = apply_spectral_map(blocks, o.spectral_map(), o.engine());
+      const auto update = map(blocks, o, bucket.states.front()->step());
       const double factor = update_factor(o, blocks.size(2), blocks.size(3));
       for (std::size_t i = 0; i < bucket.weights.size(); ++i) {
         auto& w = bucket.weights[i];
         if (o.weight_decay() != 0) w.mul_(1 - o.lr() * o.weight_decay());
-        w.add_(merge_heads(update[static_cast<std::int64_t>(i)], o.head_side()), -o.lr() * factor);
+        const auto own = adjust(update[static_cast<std::int64_t>(i)], *bucket.states[i], o);
+        w.add_(merge_heads(own, o.head_side()), -o.lr() * factor);
       }
     }
   }
   return loss;
+}
+
+torch::Tensor MatrixOptimizer::map(const torch::Tensor& directions, const MatrixOptions& options, std::int64_t) {
+  return apply_spectral_map(directions, options.spectral_map(), options.engine());
+}
+
+torch::Tensor MatrixOptimizer::adjust(const torch::Tensor& update, MatrixParamState&, const MatrixOptions&) {
+  return update;
 }
 
 torch::Tensor MatrixOptimizer::momentum(const torch::Tensor& parameter) const {
@@ -139,6 +152,9 @@ void MatrixOptions::serialize(torch::serialize::OutputArchive& archive) const {
   archive.write("eps", engine().eps);
   archive.write("eps_rule", static_cast<std::int64_t>(engine().eps_rule));
   archive.write("precision", static_cast<std::int64_t>(engine().precision));
+  archive.write("norm_factor", engine().norm_factor);
+  archive.write("form", static_cast<std::int64_t>(engine().form));
+  archive.write("restarts", torch::tensor(engine().restarts, torch::kInt64));
   archive.write("heads", heads());
   archive.write("head_side", static_cast<std::int64_t>(head_side()));
   auto map = torch::empty({static_cast<std::int64_t>(spectral_map().size()), 3}, torch::kFloat64);
@@ -167,6 +183,11 @@ void MatrixOptions::serialize(torch::serialize::InputArchive& archive) {
   engine_.eps = value("eps").toDouble();
   engine_.eps_rule = static_cast<EpsRule>(value("eps_rule").toInt());
   engine_.precision = static_cast<torch::Dtype>(value("precision").toInt());
+  engine_.norm_factor = value("norm_factor").toDouble();
+  engine_.form = static_cast<Form>(value("form").toInt());
+  torch::Tensor restarts;
+  archive.read("restarts", restarts);
+  engine_.restarts.assign(restarts.data_ptr<std::int64_t>(), restarts.data_ptr<std::int64_t>() + restarts.numel());
   heads_ = value("heads").toInt();
   head_side_ = static_cast<HeadSide>(value("head_side").toInt());
   torch::Tensor map;
@@ -177,11 +198,17 @@ void MatrixOptions::serialize(torch::serialize::InputArchive& archive) {
 }
 
 void MatrixParamState::serialize(torch::serialize::OutputArchive& archive) const {
+  archive.write("step", step());
   archive.write("momentum_buffer", momentum_buffer());
+  if (second_buffer().defined()) archive.write("second_buffer", second_buffer());
 }
 
 void MatrixParamState::serialize(torch::serialize::InputArchive& archive) {
+  c10::IValue steps;
+  archive.read("step", steps);
+  step_ = steps.toInt();
   archive.read("momentum_buffer", momentum_buffer_);
+  archive.try_read("second_buffer", second_buffer_);
 }
 
 }  // namespace pionbench::optim

@@ -49,7 +49,9 @@ struct MatrixOptions : public torch::optim::OptimizerCloneableOptions<MatrixOpti
 };
 
 struct MatrixParamState : public torch::optim::OptimizerCloneableParamState<MatrixParamState> {
+  TORCH_ARG(std::int64_t, step) = 0;
   TORCH_ARG(torch::Tensor, momentum_buffer) = {};
+  TORCH_ARG(torch::Tensor, second_buffer) = {};  ///< NorMuon's row moments, Dion's right factors
 
  public:
   void serialize(torch::serialize::InputArchive& archive) override;
@@ -69,6 +71,13 @@ class MatrixOptimizer : public torch::optim::Optimizer {
 
   /// The momentum of a parameter, undefined before its first step.
   torch::Tensor momentum(const torch::Tensor& parameter) const;
+
+ protected:
+  /// What relatives replace. `directions` [parameters, heads, rows, cols], not normalised; `step` counts from 1.
+  /// Default: the group's spectral map.
+  virtual torch::Tensor map(const torch::Tensor& directions, const MatrixOptions& options, std::int64_t step);
+  /// What relatives add after the map, for one parameter: update [heads, rows, cols] -> the same. Default: nothing.
+  virtual torch::Tensor adjust(const torch::Tensor& update, MatrixParamState& state, const MatrixOptions& options);
 };
 
 /// W as its heads' blocks, [heads, rows, cols], a view where the layout allows: heads = 1 gives [1, m, n].

@@ -78,10 +78,16 @@ MatrixOptions matrix_options(const Values& hyper) {
       .engine(engine);
 }
 
+MatrixOptions orthogonal_options(const Values& hyper, const CoefficientSet& set) {
+  auto options = matrix_options(hyper).spectral_map(take_steps(set, get_int(hyper, "ns_steps")));
+  options.engine().norm_factor = set.norm_factor;
+  options.engine().restarts = set.restarts;
+  return options;
+}
+
 std::unique_ptr<RoutedOptimizer> make_matrix_arm(const std::vector<Parameter>& parameters, const Values& hyper,
-                                                 const SpectralMap& map) {
+                                                 const MatrixOptions& base, const MatrixFactory& factory) {
   const bool per_head = get_text(hyper, "heads") == "per-head";
-  const MatrixOptions base = matrix_options(hyper).spectral_map(map);
 
   // One group per head layout; parameters keep their order within it.
   std::map<std::pair<std::int64_t, HeadSide>, std::vector<torch::Tensor>> layouts;
@@ -97,8 +103,9 @@ std::unique_ptr<RoutedOptimizer> make_matrix_arm(const std::vector<Parameter>& p
   for (const auto& [layout, tensors] : layouts)
     groups.emplace_back(
         tensors, std::make_unique<MatrixOptions>(MatrixOptions(base).heads(layout.first).head_side(layout.second)));
-  return std::make_unique<RoutedOptimizer>(groups.empty() ? nullptr : std::make_unique<MatrixOptimizer>(groups, base),
-                                           make_auxiliary(parameters, hyper));
+  std::unique_ptr<MatrixOptimizer> matrix;
+  if (!groups.empty()) matrix = factory ? factory(groups, base) : std::make_unique<MatrixOptimizer>(groups, base);
+  return std::make_unique<RoutedOptimizer>(std::move(matrix), make_auxiliary(parameters, hyper));
 }
 
 }  // namespace pionbench::optim

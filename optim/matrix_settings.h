@@ -1,6 +1,7 @@
 #pragma once
 /// Hyperparameters that Muon, Pion and their relatives share, and how they become parameter groups.
 
+#include <functional>
 #include <memory>
 #include <vector>
 
@@ -8,6 +9,7 @@
 #include "optim/matrix_optimizer.h"
 #include "optim/parameter.h"
 #include "optim/routing.h"
+#include "optim/spectral/coefficients.h"
 
 namespace pionbench::optim {
 
@@ -37,8 +39,15 @@ std::vector<Bundle> released_presets();
 /// Options from resolved hyperparameters, everything but the map and the heads.
 MatrixOptions matrix_options(const Values& hyper);
 
-/// A RoutedOptimizer whose matrices run `map`: one group per head layout, heads split where hyper says "per-head".
+/// matrix_options with the chain, divisor and restarts of a coefficient set, ns_steps of it.
+MatrixOptions orthogonal_options(const Values& hyper, const CoefficientSet& set);
+
+using Groups = std::vector<torch::optim::OptimizerParamGroup>;
+using MatrixFactory = std::function<std::unique_ptr<MatrixOptimizer>(const Groups& groups, const MatrixOptions& base)>;
+
+/// A RoutedOptimizer whose matrices have the options `base`: one group per head layout, heads split where hyper says
+/// "per-head". `factory` builds relatives of MatrixOptimizer; by default MatrixOptimizer itself.
 std::unique_ptr<RoutedOptimizer> make_matrix_arm(const std::vector<Parameter>& parameters, const Values& hyper,
-                                                 const SpectralMap& map);
+                                                 const MatrixOptions& base, const MatrixFactory& factory = {});
 
 }  // namespace pionbench::optim

@@ -7,6 +7,7 @@
 
 #include "optim/matrix_settings.h"
 #include "optim/registry.h"
+#include "optim/spectral/coefficients.h"
 
 namespace pionbench::optim {
 namespace {
@@ -41,9 +42,13 @@ OptimizerEntry muon_entry() {
   info.equation = "M ← μM + (1 − μ)G;  W ← (1 − ηλ)W − η·s·√max(m, n)·NS₅(M / ‖M‖)";
   info.source = "https://kellerjordan.github.io/posts/muon/";
   info.table.settings = matrix_settings();
+  info.table.settings.push_back(
+      choice_setting("coefficients", "muon", coefficient_names(),
+                     "polynomial chain; a fixed chain is cut at ns_steps, and its last step repeats beyond its end"));
   info.table.bundle_sets = {{"preset", "", "the conventions of a released code", presets()}};
   return {info, [](const std::vector<Parameter>& parameters, const Values& hyper) {
-            return make_matrix_arm(parameters, hyper, muon_map(get_int(hyper, "ns_steps")));
+            return make_matrix_arm(parameters, hyper,
+                                   orthogonal_options(hyper, find_coefficients(get_text(hyper, "coefficients"))));
           }};
 }
 

@@ -24,7 +24,8 @@ OptimizerEntry pion_entry() {
                              int_setting("k_p", 0, 0, 30, "promotion steps; the other ns_steps − k_p suppress"));
   info.table.bundle_sets = {{"preset", "", "the conventions of a released code", released_presets()}};
   return {info, [](const std::vector<Parameter>& parameters, const Values& hyper) {
-            return make_matrix_arm(parameters, hyper, pion_map(get_int(hyper, "k_p"), get_int(hyper, "ns_steps")));
+            const auto map = pion_map(get_int(hyper, "k_p"), get_int(hyper, "ns_steps"));
+            return make_matrix_arm(parameters, hyper, matrix_options(hyper).spectral_map(map));
           }};
 }
 

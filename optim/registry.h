@@ -29,6 +29,11 @@ std::unique_ptr<RoutedOptimizer> make_optimizer(const std::string& name, const s
 OptimizerEntry adamw_entry();
 OptimizerEntry muon_entry();
 OptimizerEntry pion_entry();
+OptimizerEntry lowrank_muon_entry();
+OptimizerEntry normuon_entry();
+OptimizerEntry dynmuon_entry();
+OptimizerEntry dion_entry();
+OptimizerEntry sgd_entry();
 OptimizerEntry frozen_entry();
 
 }  // namespace pionbench::optim

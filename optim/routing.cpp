@@ -58,8 +58,11 @@ torch::Tensor RoutedOptimizer::momentum(const torch::Tensor& parameter) const {
   }
   if (auxiliary_) {
     const auto it = auxiliary_->state().find(parameter.unsafeGetTensorImpl());
-    if (it != auxiliary_->state().end())
-      return static_cast<const torch::optim::AdamWParamState&>(*it->second).exp_avg();
+    if (it == auxiliary_->state().end()) return {};
+    if (const auto* adamw = dynamic_cast<const torch::optim::AdamWParamState*>(it->second.get()))
+      return adamw->exp_avg();
+    if (const auto* sgd = dynamic_cast<const torch::optim::SGDParamState*>(it->second.get()))
+      return sgd->momentum_buffer();
   }
   return {};
 }

@@ -190,7 +190,7 @@ TEST_F(EndToEnd, ListKnowsWhatTheWorkerKnows) {
   const auto optimizers = json("list optimizers");
   std::vector<std::string> names;
   for (const auto& item : optimizers["items"]) names.push_back(item["name"]);
-  EXPECT_THAT(names, testing::ElementsAre("adamw", "muon", "pion", "frozen"));
+  EXPECT_THAT(names, testing::IsSupersetOf({"adamw", "muon", "pion", "frozen"}));
   EXPECT_THAT(json("list suites").dump(), HasSubstr("rlvr/arith"));
 }
 

@@ -49,7 +49,11 @@ TEST_F(Engine, MatchesTheSvdForTallWideSquareAndRankDeficientMatrices) {
       EngineOptions exact{0.0, EpsRule::kAdd, torch::kFloat64};
       EXPECT_LT(error(apply_spectral_map(x, map, exact), by_svd(x, map)), 1e-12) << name << " " << x.sizes();
       EngineOptions single{0.0, EpsRule::kAdd, torch::kFloat32};
-      // Observed worst 4e-6 (k_p = 4, near its cutoff, where rounding is amplified); headroom 5.
+      // Observed worst 2.3e-4: Muon in Gram form on a rank-deficient matrix, whose null directions carry rounding that
+      // each step's slope of 3.44 amplifies. Standard form stays below 4e-6. Headroom 2.
+      EXPECT_LT(error(apply_spectral_map(x.to(torch::kFloat32), map, single), by_svd(x, map)), 5e-4)
+          << name << " " << x.sizes();
+      single.form = Form::kStandard;
       EXPECT_LT(error(apply_spectral_map(x.to(torch::kFloat32), map, single), by_svd(x, map)), 2e-5)
           << name << " " << x.sizes();
     }

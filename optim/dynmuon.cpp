@@ -1,0 +1,110 @@
+/// DynMuon: U Σᵖ Vᵀ with an exponent that falls from p_max to p_min over training.
+///   p(t) = p_min + (p_max − p_min) / (1 + exp((t/T − τ)/w))
+///   released  p ≥ ¼: M itself;  0 ≤ p < ¼: NS(M/‖M‖);  p < 0: ‖M‖ᵖ·C·NS(M/‖M‖),
+///             C = I + δE + ½δ(δ − 1)E², E = X̂X̂ᵀ − I, δ = p/2: a Taylor form about I whose factor stays below 1.195
+///             at p = −¼, where the exact one grows without bound as σ → 0
+///   exact     U Σᵖ Vᵀ through the eigenvectors of the small Gram matrix in float64; directions below 1e-6 of the
+///             strongest are dropped
+/// Cost    released: Newton–Schulz and at most two more products; exact: 4r²c + O(r³) in float64.
+/// Source  arXiv 2605.17109; fzwark/DynMuon, dynmuon.py. Its scale is √(rows/cols), without a maximum.
+
+#include <cmath>
+
+#include "optim/matrix_settings.h"
+#include "optim/registry.h"
+
+namespace pionbench::optim {
+namespace {
+
+struct Schedule {
+  double p_min, p_max, centre, width, total;
+  double at(std::int64_t step) const {
+    const double progress = static_cast<double>(step - 1) / total;
+    return p_min + (p_max - p_min) / (1 + std::exp((progress - centre) / width));
+  }
+};
+
+class DynMuon : public MatrixOptimizer {
+ public:
+  DynMuon(const Groups& groups, const MatrixOptions& base, const Schedule& schedule, bool exact)
+      : MatrixOptimizer(groups, base), schedule_(schedule), exact_(exact) {}
+
+ protected:
+  torch::Tensor map(const torch::Tensor& directions, const MatrixOptions& options, std::int64_t step) override {
+    const double p = schedule_.at(step);
+    const bool tall = directions.size(-2) > directions.size(-1);
+    const auto x = tall ? directions.transpose(-2, -1) : directions;
+    const auto out = exact_ ? power(x, p) : released(x, p, options);
+    const auto back = (tall ? out.transpose(-2, -1) : out).to(directions.scalar_type());
+    // √max(1, rows/cols) is what the common factor has; the rest of √(rows/cols) belongs here.
+    const double ratio = static_cast<double>(directions.size(-2)) / static_cast<double>(directions.size(-1));
+    return options.scale_rule() == ScaleRule::kSqrtRatio ? back * std::sqrt(std::min(1.0, ratio)) : back;
+  }
+
+ private:
+  static torch::Tensor released(const torch::Tensor& x, double p, const MatrixOptions& options) {
+    if (p >= 0.25) return x;
+    const auto y = apply_spectral_map(x, options.spectral_map(), options.engine());
+    if (p >= 0) return y;
+    const auto norm = torch::linalg_vector_norm(x, 2, at::IntArrayRef{-2, -1}, /*keepdim=*/true);
+    const auto unit = torch::where(norm > 0, x / norm, x);
+    auto e = torch::matmul(unit, unit.transpose(-2, -1));  // X̂X̂ᵀ − I
+    e.diagonal(0, -2, -1).sub_(1);
+    const double delta = p / 2;
+    const auto ey = torch::matmul(e, y);
+    const auto corrected = y + delta * ey + 0.5 * delta * (delta - 1) * torch::matmul(e, ey);
+    return torch::where(norm > 0, norm.pow(p) * corrected, torch::zeros_like(corrected));
+  }
+
+  static torch::Tensor power(const torch::Tensor& x, double p) {
+    const auto wide = x.to(torch::kFloat64);
+    const auto scale = wide.abs().amax(at::IntArrayRef{-2, -1}, /*keepdim=*/true);
+    const auto unit = torch::where(scale > 0, wide / scale, wide);
+    const auto [values, vectors] = torch::linalg_eigh(torch::matmul(unit, unit.transpose(-2, -1)));
+    const auto s = values.clamp_min(0).sqrt();
+    const auto keep = s > 1e-6 * s.amax(-1, /*keepdim=*/true);
+    // U Σᵖ Vᵀ = U Σᵖ⁻¹ Uᵀ X; the scale taken out above comes back as scaleᵖ.
+    const auto factor = torch::where(keep, s.pow(p - 1), torch::zeros_like(s)).unsqueeze(-2);
+    const auto mapped = torch::matmul(vectors * factor, torch::matmul(vectors.transpose(-2, -1), unit));
+    return torch::where(scale > 0, mapped * scale.pow(p), torch::zeros_like(mapped));
+  }
+
+  Schedule schedule_;
+  bool exact_;
+};
+
+}  // namespace
+
+OptimizerEntry dynmuon_entry() {
+  OptimizerInfo info;
+  info.name = "dynmuon";
+  info.title = "DynMuon";
+  info.equation = "W ← (1 − ηλ)W − η·s·√(m/n)·U Σ^p(t) Vᵀ of M, p falling from p_max to p_min";
+  info.source = "arXiv 2605.17109; fzwark/DynMuon";
+  info.table.settings = matrix_settings();
+  const std::vector<Setting> own = {
+      choice_setting("transform", "released", {"released", "exact"}, "the released Taylor form, or the true Σᵖ"),
+      real_setting("p_max", 1.0, -4, 4, "exponent at the start"),
+      real_setting("p_min", -0.25, -4, 4, "exponent at the end"),
+      real_setting("p_centre", 0.02, 0, 1, "τ, share of training at which p is half-way"),
+      real_setting("p_width", 0.08, 1e-6, 10, "w, width of the fall"),
+      int_setting("total_steps", 20000, 1, 1000000000, "T, optimizer steps of the whole training"),
+      choice_setting("coefficients", "you", coefficient_names(), "polynomial chain of NS"),
+  };
+  info.table.settings.insert(info.table.settings.end(), own.begin(), own.end());
+  auto released = preset("dynmuon", "fzwark/DynMuon, constructor defaults",
+                         {.lr = 0.01, .weight_decay = 0.01, .nesterov = false, .update_scale = 1.0,
+                          .scale_rule = "sqrt_ratio", .momentum_rule = "sum"});
+  info.table.bundle_sets = {{"preset", "", "the conventions of a released code", {released}}};
+  return {info, [](const std::vector<Parameter>& parameters, const Values& hyper) {
+            const auto factory = [&](const Groups& groups, const MatrixOptions& base) {
+              const Schedule schedule{get_real(hyper, "p_min"), get_real(hyper, "p_max"), get_real(hyper, "p_centre"),
+                                      get_real(hyper, "p_width"), static_cast<double>(get_int(hyper, "total_steps"))};
+              return std::make_unique<DynMuon>(groups, base, schedule, get_text(hyper, "transform") == "exact");
+            };
+            const auto& set = find_coefficients(get_text(hyper, "coefficients"));
+            return make_matrix_arm(parameters, hyper, orthogonal_options(hyper, set), factory);
+          }};
+}
+
+}  // namespace pionbench::optim
