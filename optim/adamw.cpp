@@ -21,7 +21,8 @@ OptimizerEntry adamw_entry() {
       real_setting("weight_decay", 0.01, 0, 1e3, "decoupled decay λ: W ← (1 − ηλ)W"),
   };
   return {info, [](const std::vector<Parameter>& parameters, const Values& hyper) {
-            return std::make_unique<RoutedOptimizer>(nullptr, make_adamw(parameters, hyper, get_real(hyper, "lr"), ""));
+            return std::make_unique<RoutedOptimizer>(nullptr, make_adamw(parameters, hyper, get_real(hyper, "lr"), ""),
+                                                     parameters);
           }};
 }
 

@@ -29,10 +29,10 @@ class Dion : public MatrixOptimizer {
     const auto rows = m.size(1), cols = m.size(2);
     const auto single = m.to(torch::kFloat32);
     if (!state.second_buffer().defined()) state.second_buffer(initial_right_factor(m));
-    auto& q = state.second_buffer();                                                      // [heads, cols, k]
-    const auto p = std::get<0>(torch::linalg_qr(torch::matmul(single, q)));               // [heads, rows, k]
-    const auto r = torch::matmul(single.transpose(1, 2), p);                              // [heads, cols, k]
-    const auto feedback = torch::matmul(p, r.transpose(1, 2)).to(m.scalar_type());        // [heads, rows, cols]
+    auto& q = state.second_buffer();                                                // [heads, cols, k]
+    const auto p = std::get<0>(torch::linalg_qr(torch::matmul(single, q)));         // [heads, rows, k]
+    const auto r = torch::matmul(single.transpose(1, 2), p);                        // [heads, cols, k]
+    const auto feedback = torch::matmul(p, r.transpose(1, 2)).to(m.scalar_type());  // [heads, rows, cols]
     state.momentum_buffer().sub_(merge_heads(feedback, options.head_side()), 1 - mu_);
     const auto lengths = torch::linalg_vector_norm(r, 2, at::IntArrayRef{1}, /*keepdim=*/true);
     const auto unit = torch::where(lengths > 0, r / lengths, torch::zeros_like(r));
@@ -60,7 +60,8 @@ OptimizerEntry dion_entry() {
   OptimizerInfo info;
   info.name = "dion";
   info.title = "Dion";
-  info.equation = "M ← M + G;  P = orth(MQ);  R = MᵀP;  M ← M − (1 − μ)PRᵀ;  Q ← R/‖columns‖;  W ← (1 − ηλ)W − η·s·√(m/n)·PQᵀ";
+  info.equation =
+      "M ← M + G;  P = orth(MQ);  R = MᵀP;  M ← M − (1 − μ)PRᵀ;  Q ← R/‖columns‖;  W ← (1 − ηλ)W − η·s·√(m/n)·PQᵀ";
   info.source = "arXiv 2504.05295; microsoft/dion";
   info.table.settings = {
       real_setting("lr", 0.01, 0, 1e3, "learning rate η"),

@@ -93,8 +93,12 @@ OptimizerEntry dynmuon_entry() {
   };
   info.table.settings.insert(info.table.settings.end(), own.begin(), own.end());
   auto released = preset("dynmuon", "fzwark/DynMuon, constructor defaults",
-                         {.lr = 0.01, .weight_decay = 0.01, .nesterov = false, .update_scale = 1.0,
-                          .scale_rule = "sqrt_ratio", .momentum_rule = "sum"});
+                         {.lr = 0.01,
+                          .weight_decay = 0.01,
+                          .nesterov = false,
+                          .update_scale = 1.0,
+                          .scale_rule = "sqrt_ratio",
+                          .momentum_rule = "sum"});
   info.table.bundle_sets = {{"preset", "", "the conventions of a released code", {released}}};
   return {info, [](const std::vector<Parameter>& parameters, const Values& hyper) {
             const auto factory = [&](const Groups& groups, const MatrixOptions& base) {

@@ -16,7 +16,7 @@ OptimizerEntry frozen_entry() {
                              {real_setting("lr", 1e-3, 0, 1e3, "learning rate η of the rest"),
                               real_setting("weight_decay", 0.01, 0, 1e3, "decoupled decay λ of the rest")});
   return {info, [](const std::vector<Parameter>& parameters, const Values& hyper) {
-            return std::make_unique<RoutedOptimizer>(nullptr, make_auxiliary(parameters, hyper));
+            return std::make_unique<RoutedOptimizer>(nullptr, make_auxiliary(parameters, hyper), parameters);
           }};
 }
 

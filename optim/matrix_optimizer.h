@@ -8,15 +8,18 @@
 /// Shapes  W, G, M: [m, n]; with heads the map, its norm and its scale act on each head's block
 ///         (heads on the output side: [m/H, n]; on the input side: [m, n/H]).
 /// State   one buffer of W's shape and type per parameter.
-/// Cost    momentum 3mn, map: spectral/engine.h. Equal shapes of one group are stacked and mapped in one batch.
+/// Cost    momentum 3mn, map: spectral/engine.h. Equal shapes of one group are stacked and mapped in one batch. A map
+///         that lets only a few directions pass (Pion at k_p ≤ 1) takes spectral/leading.h instead, O(mn).
 /// Errors  UserError unless every parameter is 2-D, dense, floating, and its head count divides the split side.
-/// A parameter without a gradient is left as it is.
+/// A parameter without a gradient is left as it is. If any gradient holds a NaN or an infinity the whole step is left
+/// out: weights, momenta and step counts stay, statistics().skipped counts it.
 
 #include <torch/torch.h>
 
 #include <vector>
 
 #include "optim/spectral/engine.h"
+#include "optim/spectral/leading.h"
 
 namespace pionbench::optim {
 
@@ -40,6 +43,9 @@ struct MatrixOptions : public torch::optim::OptimizerCloneableOptions<MatrixOpti
   TORCH_ARG(SpectralMap, spectral_map) = muon_map();
   TORCH_ARG(std::int64_t, heads) = 1;
   TORCH_ARG(HeadSide, head_side) = HeadSide::kOutput;
+  /// spectral/leading.h where few directions pass: exact within 1e-3 (Frobenius norm of the mapped matrix), half of
+  /// what bfloat16 products cost in accuracy.
+  TORCH_ARG(bool, fast_path) = true;
 
  public:
   void serialize(torch::serialize::InputArchive& archive) override;
@@ -52,11 +58,25 @@ struct MatrixParamState : public torch::optim::OptimizerCloneableParamState<Matr
   TORCH_ARG(std::int64_t, step) = 0;
   TORCH_ARG(torch::Tensor, momentum_buffer) = {};
   TORCH_ARG(torch::Tensor, second_buffer) = {};  ///< NorMuon's row moments, Dion's right factors
+  TORCH_ARG(torch::Tensor, leading_basis) = {};  ///< [heads, 8, cols]: where the fast path starts from
 
  public:
   void serialize(torch::serialize::InputArchive& archive) override;
   void serialize(torch::serialize::OutputArchive& archive) const override;
 };
+
+/// What the steps so far did; part of a run's metadata.
+struct StepStatistics {
+  std::int64_t steps = 0;
+  std::int64_t skipped = 0;          ///< steps left out because a gradient was not finite
+  EngineReport engine;               ///< matrices (heads count each) that went through the engine
+  std::int64_t leading = 0;          ///< matrices that the fast path finished
+  std::int64_t leading_passes = 0;   ///< its passes over them
+  std::int64_t leading_refused = 0;  ///< matrices that it handed to the engine
+};
+
+/// Those parameters of an optimizer whose gradient holds a NaN or an infinity. One pass over the gradients.
+std::vector<torch::Tensor> nonfinite_gradients(const torch::optim::Optimizer& optimizer);
 
 class MatrixOptimizer : public torch::optim::Optimizer {
  public:
@@ -66,11 +86,14 @@ class MatrixOptimizer : public torch::optim::Optimizer {
       : MatrixOptimizer({torch::optim::OptimizerParamGroup(std::move(params))}, std::move(defaults)) {}
 
   torch::Tensor step(LossClosure closure = nullptr) override;
+  /// step() for a caller that has looked at nonfinite_gradients() itself.
+  void step_on_finite_gradients();
   void save(torch::serialize::OutputArchive& archive) const override;
   void load(torch::serialize::InputArchive& archive) override;
 
   /// The momentum of a parameter, undefined before its first step.
   torch::Tensor momentum(const torch::Tensor& parameter) const;
+  const StepStatistics& statistics() const { return statistics_; }
 
  protected:
   /// What relatives replace. `directions` [parameters, heads, rows, cols], not normalised; `step` counts from 1.
@@ -78,6 +101,17 @@ class MatrixOptimizer : public torch::optim::Optimizer {
   virtual torch::Tensor map(const torch::Tensor& directions, const MatrixOptions& options, std::int64_t step);
   /// What relatives add after the map, for one parameter: update [heads, rows, cols] -> the same. Default: nothing.
   virtual torch::Tensor adjust(const torch::Tensor& update, MatrixParamState& state, const MatrixOptions& options);
+
+ private:
+  struct Item;
+  std::vector<Item> collect(torch::optim::OptimizerParamGroup& group, const MatrixOptions& options);
+  std::vector<Item> step_few_directions(std::vector<Item> items, const MatrixOptions& options);
+  void step_dense(const std::vector<Item>& items, const MatrixOptions& options);
+
+  StepStatistics statistics_;
+  SpectralMap profiled_;  // what profile_ was made of
+  FilterProfile profile_;
+  std::int64_t drawn_ = 0;  // seeds handed out in this step
 };
 
 /// W as its heads' blocks, [heads, rows, cols], a view where the layout allows: heads = 1 gives [1, m, n].

@@ -18,10 +18,16 @@ std::vector<Setting> matrix_settings() {
                      "√max(rows, cols), √max(1, rows/cols), or 1; rows and cols of the block that is mapped"),
       real_setting("eps", 1e-7, 0, 1, "guards the Frobenius norm"),
       choice_setting("eps_rule", "add", {"add", "max"}, "divide by ‖X‖ + eps, or by max(‖X‖, eps)"),
-      choice_setting("precision", "float32", {"float32", "bfloat16"}, "type of the matrix products"),
+      choice_setting("precision", "float32", {"float32", "bfloat16", "float16", "tf32", "auto"},
+                     "type of the matrix products; auto: what the device is fast at and the map survives"),
+      choice_setting("form", "auto", {"auto", "standard", "gram"},
+                     "products of X itself, or of its small Gram matrix; auto: the cheaper where rounding allows"),
       int_setting("ns_steps", 5, 1, 30, "steps of the polynomial chain"),
       choice_setting("heads", "whole", {"whole", "per-head"},
                      "map attention projections whole, or head by head (others stay whole)"),
+      int_setting("head_group", 1, 1, 1 << 20, "per-head: this many neighbouring heads are mapped as one block"),
+      int_setting("workspace_mib", 512, 1, 1 << 20,
+                  "extra memory of a step's products, in MiB; one matrix is the least"),
   };
   const auto auxiliary = auxiliary_settings();
   rows.insert(rows.end(), auxiliary.begin(), auxiliary.end());
@@ -65,7 +71,11 @@ MatrixOptions matrix_options(const Values& hyper) {
   EngineOptions engine;
   engine.eps = get_real(hyper, "eps");
   engine.eps_rule = get_text(hyper, "eps_rule") == "add" ? EpsRule::kAdd : EpsRule::kMax;
-  engine.precision = get_text(hyper, "precision") == "bfloat16" ? torch::kBFloat16 : torch::kFloat32;
+  engine.precision = parse_precision(get_text(hyper, "precision"));
+  engine.form = get_text(hyper, "form") == "gram"       ? Form::kGram
+                : get_text(hyper, "form") == "standard" ? Form::kStandard
+                                                        : Form::kAuto;
+  engine.workspace_bytes = get_int(hyper, "workspace_mib") << 20;
   return MatrixOptions(get_real(hyper, "lr"))
       .momentum(get_real(hyper, "momentum"))
       .momentum_rule(get_text(hyper, "momentum_rule") == "ema" ? MomentumRule::kEma : MomentumRule::kSum)
@@ -88,16 +98,30 @@ MatrixOptions orthogonal_options(const Values& hyper, const CoefficientSet& set)
 std::unique_ptr<RoutedOptimizer> make_matrix_arm(const std::vector<Parameter>& parameters, const Values& hyper,
                                                  const MatrixOptions& base, const MatrixFactory& factory) {
   const bool per_head = get_text(hyper, "heads") == "per-head";
+  const auto group_setting = hyper.find("head_group");
+  const std::int64_t head_group = group_setting == hyper.end() ? 1 : std::get<std::int64_t>(group_setting->second);
 
   // One group per head layout; parameters keep their order within it.
   std::map<std::pair<std::int64_t, HeadSide>, std::vector<torch::Tensor>> layouts;
   for (const auto& p : matrices_of(parameters)) {
-    const bool split = per_head && p.role != Role::kMatrix;
+    const std::string where = "parameter \"" + p.name + "\" of shape " + c10::str(p.tensor.sizes()) + ": ";
+    if (p.tensor.dim() != 2)
+      throw UserError(where +
+                      "a matrix optimizer needs two dimensions; flatten it, or give it role vector or embedding");
+    if (!p.tensor.is_floating_point() || p.tensor.is_complex() || p.tensor.layout() != torch::kStrided)
+      throw UserError(where + "type " + c10::toString(p.tensor.scalar_type()) +
+                      "; a matrix optimizer needs a dense floating-point tensor");
+    if (!per_head || p.role == Role::kMatrix) {
+      layouts[{1, HeadSide::kOutput}].push_back(p.tensor);
+      continue;
+    }
     const auto side = p.role == Role::kHeadsIn ? HeadSide::kInput : HeadSide::kOutput;
-    if (split && (p.heads < 1 || p.tensor.dim() != 2 || p.tensor.size(side == HeadSide::kOutput ? 0 : 1) % p.heads))
-      throw UserError("parameter \"" + p.name + "\" of shape " + c10::str(p.tensor.sizes()) + ": " +
-                      std::to_string(p.heads) + " heads do not divide the side they split");
-    layouts[split ? std::pair{p.heads, side} : std::pair{std::int64_t{1}, HeadSide::kOutput}].push_back(p.tensor);
+    if (p.heads < 1 || p.tensor.size(side == HeadSide::kOutput ? 0 : 1) % p.heads)
+      throw UserError(where + std::to_string(p.heads) + " heads do not divide the side they split");
+    if (p.heads % head_group)
+      throw UserError(where + "its " + std::to_string(p.heads) +
+                      " heads do not divide into groups of head_group = " + std::to_string(head_group));
+    layouts[{p.heads / head_group, side}].push_back(p.tensor);
   }
   std::vector<torch::optim::OptimizerParamGroup> groups;
   for (const auto& [layout, tensors] : layouts)
@@ -105,7 +129,7 @@ std::unique_ptr<RoutedOptimizer> make_matrix_arm(const std::vector<Parameter>& p
         tensors, std::make_unique<MatrixOptions>(MatrixOptions(base).heads(layout.first).head_side(layout.second)));
   std::unique_ptr<MatrixOptimizer> matrix;
   if (!groups.empty()) matrix = factory ? factory(groups, base) : std::make_unique<MatrixOptimizer>(groups, base);
-  return std::make_unique<RoutedOptimizer>(std::move(matrix), make_auxiliary(parameters, hyper));
+  return std::make_unique<RoutedOptimizer>(std::move(matrix), make_auxiliary(parameters, hyper), parameters);
 }
 
 }  // namespace pionbench::optim

@@ -13,8 +13,8 @@
 
 namespace pionbench::optim {
 
-/// lr, momentum, momentum_rule, nesterov, weight_decay, update_scale, scale_rule, eps, eps_rule, precision, ns_steps,
-/// heads, and the auxiliary rows.
+/// lr, momentum, momentum_rule, nesterov, weight_decay, update_scale, scale_rule, eps, eps_rule, precision, form,
+/// ns_steps, heads, head_group, workspace_mib, and the auxiliary rows.
 std::vector<Setting> matrix_settings();
 
 /// One released code's choices. Momentum is 0.95, eps 1e-7, five steps and bfloat16 in all that were read.
@@ -46,7 +46,9 @@ using Groups = std::vector<torch::optim::OptimizerParamGroup>;
 using MatrixFactory = std::function<std::unique_ptr<MatrixOptimizer>(const Groups& groups, const MatrixOptions& base)>;
 
 /// A RoutedOptimizer whose matrices have the options `base`: one group per head layout, heads split where hyper says
-/// "per-head". `factory` builds relatives of MatrixOptimizer; by default MatrixOptimizer itself.
+/// "per-head", head_group of them to a block (1 where hyper has no such row). UserError naming the parameter that is
+/// not a dense floating-point matrix or whose heads do not divide. `factory` builds relatives of MatrixOptimizer; by
+/// default MatrixOptimizer itself.
 std::unique_ptr<RoutedOptimizer> make_matrix_arm(const std::vector<Parameter>& parameters, const Values& hyper,
                                                  const MatrixOptions& base, const MatrixFactory& factory = {});
 

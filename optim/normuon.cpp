@@ -21,7 +21,9 @@ class NorMuon : public MatrixOptimizer {
     if (!state.second_buffer().defined()) state.second_buffer(torch::zeros_like(rows));
     state.second_buffer().lerp_(rows, 1 - beta2_);
     const auto scaled = update / (state.second_buffer().sqrt() + eps_);
-    const auto size = [](const torch::Tensor& x) { return torch::linalg_vector_norm(x, 2, at::IntArrayRef{-2, -1}, true); };
+    const auto size = [](const torch::Tensor& x) {
+      return torch::linalg_vector_norm(x, 2, at::IntArrayRef{-2, -1}, true);
+    };
     const auto after = size(scaled);
     return torch::where(after > 0, scaled * (size(update) / after), scaled);
   }
@@ -36,7 +38,9 @@ OptimizerEntry normuon_entry() {
   OptimizerInfo info;
   info.name = "normuon";
   info.title = "NorMuon";
-  info.equation = "O = NS₅(M / ‖M‖);  v ← β₂v + (1 − β₂)·mean_columns(O²);  O ← O / (√v + ε), rescaled to ‖O‖;  W ← (1 − ηλ)W − η·s·√(…)·O";
+  info.equation =
+      "O = NS₅(M / ‖M‖);  v ← β₂v + (1 − β₂)·mean_columns(O²);  O ← O / (√v + ε), rescaled to ‖O‖;  W ← (1 − ηλ)W − "
+      "η·s·√(…)·O";
   info.source = "zichongli5/NorMuon; microsoft/dion";
   info.table.settings = matrix_settings();
   const std::vector<Setting> own = {
@@ -44,12 +48,11 @@ OptimizerEntry normuon_entry() {
       real_setting("row_eps", 1e-10, 0, 1, "ε, added to the root of the second moment"),
   };
   info.table.settings.insert(info.table.settings.end(), own.begin(), own.end());
-  info.table.bundle_sets = {
-      {"preset",
-       "",
-       "the conventions of a released code",
-       {preset("normuon", "zichongli5/NorMuon, normuon.py",
-               {.lr = 0.02, .weight_decay = 0.0, .nesterov = true, .update_scale = 0.2})}}};
+  info.table.bundle_sets = {{"preset",
+                             "",
+                             "the conventions of a released code",
+                             {preset("normuon", "zichongli5/NorMuon, normuon.py",
+                                     {.lr = 0.02, .weight_decay = 0.0, .nesterov = true, .update_scale = 0.2})}}};
   return {info, [](const std::vector<Parameter>& parameters, const Values& hyper) {
             const auto factory = [&](const Groups& groups, const MatrixOptions& base) {
               return std::make_unique<NorMuon>(groups, base, get_real(hyper, "beta2"), get_real(hyper, "row_eps"));

@@ -24,8 +24,10 @@ bool owns(const torch::optim::Optimizer* optimizer, const torch::Tensor& paramet
 }  // namespace
 
 RoutedOptimizer::RoutedOptimizer(std::unique_ptr<torch::optim::Optimizer> matrix,
-                                 std::unique_ptr<torch::optim::Optimizer> auxiliary)
+                                 std::unique_ptr<torch::optim::Optimizer> auxiliary,
+                                 const std::vector<Parameter>& parameters)
     : matrix_(std::move(matrix)), auxiliary_(std::move(auxiliary)) {
+  for (const auto& p : parameters) names_[p.tensor.unsafeGetTensorImpl()] = p.name;
   for_each_part([&](torch::optim::Optimizer& part, const char*) {
     for (const auto& group : part.param_groups()) initial_lr_.push_back(group.options().get_lr());
   });
@@ -37,8 +39,38 @@ void RoutedOptimizer::for_each_part(Visit&& visit) const {
   if (auxiliary_) visit(*auxiliary_, "auxiliary");
 }
 
-void RoutedOptimizer::step() {
-  for_each_part([](torch::optim::Optimizer& part, const char*) { part.step(); });
+StepReport RoutedOptimizer::step() {
+  StepReport report;
+  // Both parts first: half a step would be worse than none.
+  for_each_part([&](const torch::optim::Optimizer& part, const char*) {
+    for (const auto& w : nonfinite_gradients(part)) report.nonfinite.push_back(names_[w.unsafeGetTensorImpl()]);
+  });
+  if (!report.applied()) {
+    ++skipped_;
+    return report;
+  }
+  ++steps_;
+  for_each_part([](torch::optim::Optimizer& part, const char*) {
+    if (auto* matrix = dynamic_cast<MatrixOptimizer*>(&part))
+      matrix->step_on_finite_gradients();
+    else
+      part.step();
+  });
+  return report;
+}
+
+std::map<std::string, std::int64_t> RoutedOptimizer::statistics() const {
+  std::map<std::string, std::int64_t> out = {{"steps", steps_}, {"skipped", skipped_}};
+  if (const auto* matrix = dynamic_cast<const MatrixOptimizer*>(matrix_.get())) {
+    const auto& s = matrix->statistics();
+    out["engine/gram"] = s.engine.gram;
+    out["engine/standard"] = s.engine.standard;
+    out["engine/guarded"] = s.engine.guarded;
+    out["leading/finished"] = s.leading;
+    out["leading/passes"] = s.leading_passes;
+    out["leading/refused"] = s.leading_refused;
+  }
+  return out;
 }
 
 void RoutedOptimizer::zero_grad() {

@@ -11,7 +11,9 @@
 
 #include <torch/torch.h>
 
+#include <map>
 #include <memory>
+#include <string>
 #include <vector>
 
 #include "core/setting.h"
@@ -19,12 +21,22 @@
 
 namespace pionbench::optim {
 
+/// What one step did.
+struct StepReport {
+  /// Names of the parameters whose gradient held a NaN or an infinity; not empty: nothing was changed at all, neither
+  /// weights nor momenta, in either part.
+  std::vector<std::string> nonfinite;
+  bool applied() const { return nonfinite.empty(); }
+};
+
 class RoutedOptimizer {
  public:
-  /// Either part may be null. Owns both; the parameters' tensors are shared with the model.
-  RoutedOptimizer(std::unique_ptr<torch::optim::Optimizer> matrix, std::unique_ptr<torch::optim::Optimizer> auxiliary);
+  /// Either part may be null. Owns both; the parameters' tensors are shared with the model. `parameters` gives reports
+  /// their names.
+  RoutedOptimizer(std::unique_ptr<torch::optim::Optimizer> matrix, std::unique_ptr<torch::optim::Optimizer> auxiliary,
+                  const std::vector<Parameter>& parameters);
 
-  void step();
+  StepReport step();
   void zero_grad();
   /// Every group's learning rate becomes its initial one times `factor` (schedules, warm-up).
   void set_lr_factor(double factor);
@@ -32,6 +44,10 @@ class RoutedOptimizer {
   torch::Tensor momentum(const torch::Tensor& parameter) const;
   /// "matrix", "auxiliary" or "frozen".
   std::string owner(const torch::Tensor& parameter) const;
+  /// What the steps so far did, for a run's metadata: "steps", "skipped", "engine/gram", "engine/standard",
+  /// "engine/guarded", "leading/finished", "leading/passes", "leading/refused". The last six count matrices and are
+  /// absent without a matrix part.
+  std::map<std::string, std::int64_t> statistics() const;
 
   void save(torch::serialize::OutputArchive& archive) const;
   void load(torch::serialize::InputArchive& archive);
@@ -43,6 +59,8 @@ class RoutedOptimizer {
   std::unique_ptr<torch::optim::Optimizer> matrix_;
   std::unique_ptr<torch::optim::Optimizer> auxiliary_;
   std::vector<double> initial_lr_;  // of every group, matrix part first
+  std::map<const c10::TensorImpl*, std::string> names_;
+  std::int64_t steps_ = 0, skipped_ = 0;
 };
 
 /// AdamW over the given parameters with hyperparameters <prefix>beta1, <prefix>beta2, <prefix>eps, weight_decay and

@@ -27,7 +27,7 @@ OptimizerEntry sgd_entry() {
                                .nesterov(get_bool(hyper, "nesterov"))
                                .weight_decay(get_real(hyper, "weight_decay"));
             return std::make_unique<RoutedOptimizer>(
-                nullptr, tensors.empty() ? nullptr : std::make_unique<torch::optim::SGD>(tensors, options));
+                nullptr, tensors.empty() ? nullptr : std::make_unique<torch::optim::SGD>(tensors, options), parameters);
           }};
 }
 

@@ -12,7 +12,7 @@ namespace {
 
 double relative_error(const torch::Tensor& x, const SpectralMap& map, const EngineOptions& options) {
   EngineOptions exact = options;
-  exact.precision = torch::kFloat64;
+  exact.precision = Precision::kFloat64;
   exact.form = Form::kStandard;
   const auto expected = apply_spectral_map(x.to(torch::kFloat64), map, exact);
   const auto off = (apply_spectral_map(x, map, options).to(torch::kFloat64) - expected).norm() / expected.norm().clamp_min(1e-300);
@@ -48,8 +48,8 @@ void bench_step(benchmark::State& state, const std::string& name, const Values& 
       {"muon", muon_map()}, {"pion_kp0", pion_map(0)}, {"pion_kp2", pion_map(2)}};
   for (const auto& [name, map] : maps)
     for (const auto& [form_name, form, precision] :
-         {std::tuple{"standard_fp32", Form::kStandard, torch::kFloat32}, std::tuple{"gram_fp32", Form::kGram, torch::kFloat32},
-          std::tuple{"standard_bf16", Form::kStandard, torch::kBFloat16}}) {
+         {std::tuple{"standard_fp32", Form::kStandard, Precision::kFloat32}, std::tuple{"gram_fp32", Form::kGram, Precision::kFloat32},
+          std::tuple{"standard_bf16", Form::kStandard, Precision::kBFloat16}}) {
       EngineOptions options;
       options.form = form;
       options.precision = precision;

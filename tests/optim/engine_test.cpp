@@ -46,9 +46,9 @@ TEST_F(Engine, MatchesTheSvdForTallWideSquareAndRankDeficientMatrices) {
       with_spectrum(20, 40, {1.0, 0.05, 0.01, 0.001}), torch::randn({1, 30}, torch::kFloat64)};
   for (const auto& [name, map] : all_maps())
     for (const auto& x : inputs) {
-      EngineOptions exact{0.0, EpsRule::kAdd, torch::kFloat64};
+      EngineOptions exact{0.0, EpsRule::kAdd, Precision::kFloat64};
       EXPECT_LT(error(apply_spectral_map(x, map, exact), by_svd(x, map)), 1e-12) << name << " " << x.sizes();
-      EngineOptions single{0.0, EpsRule::kAdd, torch::kFloat32};
+      EngineOptions single{0.0, EpsRule::kAdd, Precision::kFloat32};
       // Observed worst 2.3e-4: Muon in Gram form on a rank-deficient matrix, whose null directions carry rounding that
       // each step's slope of 3.44 amplifies. Standard form stays below 4e-6. Headroom 2.
       EXPECT_LT(error(apply_spectral_map(x.to(torch::kFloat32), map, single), by_svd(x, map)), 5e-4)
@@ -61,7 +61,7 @@ TEST_F(Engine, MatchesTheSvdForTallWideSquareAndRankDeficientMatrices) {
 
 TEST_F(Engine, TreatsEachMatrixOfABatchAlone) {
   const auto batch = torch::randn({3, 2, 10, 14}, torch::kFloat64);
-  const auto out = apply_spectral_map(batch, pion_map(1), {0, EpsRule::kAdd, torch::kFloat64});
+  const auto out = apply_spectral_map(batch, pion_map(1), {0, EpsRule::kAdd, Precision::kFloat64});
   for (int i = 0; i < 3; ++i)
     for (int j = 0; j < 2; ++j) EXPECT_LT(error(out[i][j], by_svd(batch[i][j], pion_map(1))), 1e-12);
 }
@@ -69,7 +69,7 @@ TEST_F(Engine, TreatsEachMatrixOfABatchAlone) {
 TEST_F(Engine, TransposedInputGivesTransposedOutput) {
   const auto x = torch::randn({12, 40}, torch::kFloat64);
   for (const auto& [name, map] : all_maps()) {
-    const EngineOptions options{0, EpsRule::kAdd, torch::kFloat64};
+    const EngineOptions options{0, EpsRule::kAdd, Precision::kFloat64};
     EXPECT_LT(error(apply_spectral_map(x.t(), map, options), apply_spectral_map(x, map, options).t()), 1e-13) << name;
   }
 }
@@ -77,7 +77,7 @@ TEST_F(Engine, TransposedInputGivesTransposedOutput) {
 TEST_F(Engine, ScaleOfTheInputDoesNotMatterFromTinyToHuge) {
   const auto x = with_spectrum(20, 30, {1.0, 0.4, 0.2});
   for (const double scale : {1e-15, 1.0, 1e15}) {
-    const EngineOptions options{0, EpsRule::kAdd, torch::kFloat32};
+    const EngineOptions options{0, EpsRule::kAdd, Precision::kFloat32};
     EXPECT_LT(error(apply_spectral_map((x * scale).to(torch::kFloat32), pion_map(2), options), by_svd(x, pion_map(2))),
               2e-5)
         << scale;
@@ -95,7 +95,7 @@ TEST_F(Engine, ZeroMapsToZeroAndTheInputIsLeftAlone) {
 
 TEST_F(Engine, Bfloat16StaysWithinItsRoundingOfTheExactMap) {
   const auto x = with_spectrum(64, 128, {1.0, 0.7, 0.4, 0.2});
-  const EngineOptions options{1e-7, EpsRule::kAdd, torch::kBFloat16};
+  const EngineOptions options{1e-7, EpsRule::kAdd, Precision::kBFloat16};
   // bfloat16 keeps 8 bits; facts for 256×1024 give 2e-3 to 7e-3 relative for k_p ≤ 3.
   EXPECT_LT(error(apply_spectral_map(x.to(torch::kFloat32), pion_map(1), options), by_svd(x, pion_map(1))), 2e-2);
 }
@@ -103,11 +103,11 @@ TEST_F(Engine, Bfloat16StaysWithinItsRoundingOfTheExactMap) {
 TEST_F(Engine, ReleasedPionPassesAtMostOneDirection) {
   for (int i = 0; i < 20; ++i) {
     const auto out =
-        apply_spectral_map(torch::randn({12, 16}, torch::kFloat64), pion_map(0), {0, EpsRule::kAdd, torch::kFloat64});
+        apply_spectral_map(torch::randn({12, 16}, torch::kFloat64), pion_map(0), {0, EpsRule::kAdd, Precision::kFloat64});
     EXPECT_LE((singular_values(out) > 0.5).sum().item<std::int64_t>(), 1);
   }
   const auto strong =
-      apply_spectral_map(with_spectrum(12, 16, {1.0, 0.3, 0.2}), pion_map(0), {0, EpsRule::kAdd, torch::kFloat64});
+      apply_spectral_map(with_spectrum(12, 16, {1.0, 0.3, 0.2}), pion_map(0), {0, EpsRule::kAdd, Precision::kFloat64});
   EXPECT_EQ((singular_values(strong) > 0.99).sum().item<std::int64_t>(), 1);
 }
 

@@ -159,7 +159,7 @@ TEST(GramForm, AgreesWithTheStandardFormInExactArithmetic) {
   for (const auto& set : coefficient_sets())
     for (const auto& shape : {std::pair{16, 64}, std::pair{64, 16}, std::pair{20, 20}}) {
       const auto x = torch::randn({2, shape.first, shape.second}, torch::kFloat64);
-      EngineOptions standard{0, EpsRule::kAdd, torch::kFloat64, set.norm_factor, Form::kStandard};
+      EngineOptions standard{0, EpsRule::kAdd, Precision::kFloat64, set.norm_factor, Form::kStandard};
       EngineOptions gram = standard;
       gram.form = Form::kGram;
       gram.restarts = set.restarts;
@@ -175,8 +175,8 @@ TEST(GramForm, InFloat32StaysWithinItsStatedErrorOnHardSpectra) {
   const auto x = torch::matmul(u * torch::logspace(0, -6, 64, 10.0, torch::kFloat64), v.t());
   for (const char* name : {"muon", "polar-express", "you"}) {
     const auto& set = find_coefficients(name);
-    EngineOptions exact{0, EpsRule::kAdd, torch::kFloat64, set.norm_factor, Form::kStandard};
-    EngineOptions gram{0, EpsRule::kAdd, torch::kFloat32, set.norm_factor, Form::kGram, set.restarts};
+    EngineOptions exact{0, EpsRule::kAdd, Precision::kFloat64, set.norm_factor, Form::kStandard};
+    EngineOptions gram{0, EpsRule::kAdd, Precision::kFloat32, set.norm_factor, Form::kGram, set.restarts};
     const auto expected = apply_spectral_map(x, set.steps, exact);
     const auto off = (apply_spectral_map(x.to(torch::kFloat32), set.steps, gram).to(torch::kFloat64) - expected).norm() / expected.norm();
     EXPECT_LT(off.item<double>(), 5e-3) << name;
