@@ -1,5 +1,6 @@
 #include "optim/matrix_optimizer.h"
 
+#include <algorithm>
 #include <cmath>
 #include <map>
 #include <typeinfo>
@@ -80,11 +81,18 @@ std::vector<torch::Tensor> nonfinite_gradients(const torch::optim::Optimizer& op
       const auto& grad = w.grad();
       if (!grad.defined() || grad.is_sparse()) continue;
       with_gradient.push_back(w);
-      sums.push_back(grad.sum().to(torch::kFloat32));
-      if (sums.back().device() != sums.front().device()) sums.back() = sums.back().to(sums.front().device());
+      sums.push_back(grad.sum());
     }
   std::vector<torch::Tensor> out;
-  if (sums.empty() || torch::stack(sums).isfinite().all().item<bool>()) return out;
+  if (sums.empty()) return out;
+  if (sums.front().is_cpu()) {
+    if (std::all_of(sums.begin(), sums.end(),
+                    [](const auto& sum) { return std::isfinite(sum.template item<double>()); }))
+      return out;
+  } else {
+    for (auto& sum : sums) sum = sum.to(sums.front().device(), torch::kFloat32);
+    if (torch::stack(sums).isfinite().all().item<bool>()) return out;
+  }
   for (const auto& w : with_gradient)
     if (!w.grad().isfinite().all().item<bool>()) out.push_back(w);
   return out;

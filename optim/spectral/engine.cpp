@@ -1,5 +1,7 @@
 #include "optim/spectral/engine.h"
 
+#include <ATen/core/LegacyTypeDispatch.h>
+
 #include <algorithm>
 #include <array>
 #include <cmath>
@@ -185,10 +187,19 @@ Start prepare(const torch::Tensor& input, const EngineOptions& options, const At
   // ‖X‖² = tr(X Xᵀ), which the first step needs anyway: no pass over X for the norm, none for the division. Squares
   // must stay clear of float32's ends.
   auto gram = Products(x, x.is_cpu()).gram(x);
-  const auto energy = gram.diagonal(0, 1, 2).sum(-1).view({-1, 1, 1});
-  if (energy.gt(1e-24).logical_and(energy.lt(1e24)).all().item<bool>()) {
-    const auto scale = divisor(energy.sqrt(), options).reciprocal();
-    return {x, gram.mul_(scale.square()), scale};
+  const auto energies = gram.diagonal(0, 1, 2).sum(-1).to(torch::kCPU, torch::kFloat64);
+  auto scales = torch::empty({x.size(0), 1, 1}, torch::kFloat64);
+  const auto* energy = energies.const_data_ptr<double>();
+  auto* scale = scales.mutable_data_ptr<double>();
+  bool in_range = true;
+  for (std::int64_t i = 0; i < x.size(0); ++i) {
+    in_range = in_range && energy[i] > 1e-24 && energy[i] < 1e24;
+    const double norm = options.norm_factor * std::sqrt(energy[i]);
+    scale[i] = 1 / (options.eps_rule == EpsRule::kAdd ? norm + options.eps : std::max(norm, options.eps));
+  }
+  if (in_range) {
+    scales = scales.to(x.device(), dtype);
+    return {x, gram.mul_(scales * scales), scales};
   }
   const auto norm = torch::linalg_vector_norm(x, 2, at::IntArrayRef{-2, -1}, /*keepdim=*/true, torch::kFloat64);
   return {(x / divisor(norm, options)).to(dtype), {}, {}};
@@ -212,10 +223,14 @@ torch::Tensor evaluate_batch(const torch::Tensor& input, const SpectralMap& map,
                                      : standard_form(std::move(start), map);
 }
 
-/// Largest |f| on [0, 1].
+/// Largest |f| on [0, 1]. Steps come with one map over and over, so the last answer is kept.
 double supremum(const SpectralMap& map) {
-  double largest = 0;
+  thread_local SpectralMap last;
+  thread_local double largest = 0;
+  if (map == last) return largest;
+  largest = 0;
   for (int i = 0; i <= 512; ++i) largest = std::max(largest, std::abs(evaluate(map, i / 512.0)));
+  last = map;
   return largest;
 }
 
@@ -223,11 +238,13 @@ double supremum(const SpectralMap& map) {
 /// input was not finite has nothing to be repaired.
 bool plausible(const torch::Tensor& out, const torch::Tensor& input, double largest) {
   const auto wide = out.scalar_type() == torch::kFloat64 ? torch::kFloat64 : torch::kFloat32;
-  const auto norm = torch::linalg_vector_norm(out, 2, at::IntArrayRef{-2, -1}, false, wide);
+  const auto norms =
+      torch::linalg_vector_norm(out, 2, at::IntArrayRef{-2, -1}, false, wide).to(torch::kCPU, torch::kFloat64);
   const double bound = 1.5 * largest * std::sqrt(static_cast<double>(out.size(1))) + 1e-3;
-  const auto bad = norm.isfinite().logical_and(norm <= bound).logical_not();
-  if (!bad.any().item<bool>()) return true;
-  return bad.logical_and(input.isfinite().flatten(1).all(1)).logical_not().all().item<bool>();
+  const auto* norm = norms.const_data_ptr<double>();
+  for (std::int64_t i = 0; i < norms.numel(); ++i)
+    if (!(norm[i] <= bound) && input[i].isfinite().all().item<bool>()) return false;
+  return true;
 }
 
 }  // namespace
@@ -300,6 +317,7 @@ torch::Dtype dtype_of(Precision precision) {
 torch::Tensor apply_spectral_map(const torch::Tensor& input, const SpectralMap& map, const EngineOptions& options,
                                  EngineReport* report) {
   const torch::NoGradGuard no_grad;
+  const at::AutoDispatchBelowADInplaceOrView below_autograd;
   const auto rows = input.size(-2), cols = input.size(-1);
   const bool tall = rows > cols;  // the small side makes the Gram matrix
   const auto r = std::min(rows, cols), c = std::max(rows, cols);

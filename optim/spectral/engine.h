@@ -75,7 +75,7 @@ Precision choose_precision(torch::DeviceType device, std::int64_t r);
 
 /// After which steps the Gram form must start afresh so that a spurious eigenvalue −rounding of R never enters a step
 /// larger than 0.06: r ← r(a + br + cr²)², followed from −rounding. For 16 bits (4e-4): none for Pion with k_p ≤ 3, {3}
-/// for Muon, {2} for Polar Express.
+/// for Muon, {2, 4} for Polar Express.
 /// Source  Dao-AILab/gram-newton-schulz, restart_autotune.py, which follows the same recurrence.
 std::vector<std::int64_t> restart_plan(const SpectralMap& map, double rounding);
 

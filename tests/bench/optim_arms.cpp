@@ -21,6 +21,7 @@
 #include "core/error.h"
 #include "optim/matrix_optimizer.h"
 #include "optim/registry.h"
+#include "tests/bench/naive.h"
 
 namespace pionbench::optim {
 namespace {
@@ -52,36 +53,6 @@ Case make_case(std::int64_t m, std::int64_t n, Role role, std::int64_t heads, co
   }
   for (int i = 0; i < 4; ++i) out.gradients.push_back(signal + noise * torch::randn({m, n}));
   return out;
-}
-
-/// The released formula for one matrix.
-torch::Tensor naive_map(const torch::Tensor& direction, const SpectralMap& map) {
-  auto x = direction.to(torch::kBFloat16);
-  const bool tall = x.size(0) > x.size(1);
-  if (tall) x = x.t();
-  x = x / (x.norm() + 1e-7);
-  for (const auto& [a, b, c] : map) {
-    const auto gram = torch::matmul(x, x.t());
-    const auto poly = b * gram + c * torch::matmul(gram, gram);
-    x = a * x + torch::matmul(poly, x);
-  }
-  return (tall ? x.t() : x).to(direction.scalar_type());
-}
-
-torch::Tensor plain_gram_map(const torch::Tensor& direction, const SpectralMap& map) {
-  const bool tall = direction.size(0) > direction.size(1);
-  const auto wide = tall ? direction.t() : direction;
-  const auto x = wide / (wide.norm() + 1e-7);
-  auto r = torch::matmul(x, x.t());
-  torch::Tensor q;
-  for (const auto& [a, b, c] : map) {
-    auto factor = b * r + c * torch::matmul(r, r);
-    factor.diagonal().add_(a);
-    q = q.defined() ? torch::matmul(factor, q) : factor;
-    r = torch::matmul(factor, torch::matmul(factor, r));
-  }
-  const auto out = torch::matmul(q, x);
-  return tall ? out.t() : out;
 }
 
 /// One arm on its own copy of the parameter.
