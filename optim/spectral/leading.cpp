@@ -428,7 +428,7 @@ FilterProfile filter_profile(const SpectralMap& map, double tolerance) {
 }
 
 bool few_directions(const FilterProfile& profile, std::int64_t m, std::int64_t n) {
-  return profile.passable < kBlock - 1 && std::min(m, n) >= 24;
+  return profile.passable < kBlock - 1 && std::min(m, n) >= 24 && n <= 16 * m;
 }
 
 std::vector<LeadingUpdate> leading_updates(const std::vector<torch::Tensor>& x, const std::vector<torch::Tensor>& bases,
