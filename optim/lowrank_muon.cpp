@@ -71,7 +71,12 @@ OptimizerEntry lowrank_muon_entry() {
       int_setting("sketch_seed", 0, 0, 1LL << 31, "of the sketch"),
   };
   info.table.settings.insert(info.table.settings.end(), own.begin(), own.end());
-  info.table.bundle_sets = {{"preset", "", "the conventions of a released code", released_presets()}};
+  auto presets = with_values(released_presets(), {{"rank", std::int64_t{128}}, {"method", std::string("svd")}});
+  presets.push_back(
+      preset("low-rank-muon", "arXiv 2509.11983; dengzhanwang/Low-rank-Muon with the paper's Gaussian sketch",
+             {.lr = 0.02, .weight_decay = 0.01, .nesterov = true, .update_scale = 1.0, .scale_rule = "sqrt_ratio"},
+             {{"rank", std::int64_t{200}}, {"method", std::string("sketch")}}));
+  info.table.bundle_sets = {{"preset", "", "the conventions of a released code", std::move(presets)}};
   return {info, [](const std::vector<Parameter>& parameters, const Values& hyper) {
             const auto factory = [&](const Groups& groups, const MatrixOptions& base) {
               return std::make_unique<LowRankMuon>(groups, base, get_int(hyper, "rank"),

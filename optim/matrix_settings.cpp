@@ -1,10 +1,30 @@
 #include "optim/matrix_settings.h"
 
+#include <cmath>
 #include <map>
 
 #include "core/error.h"
 
 namespace pionbench::optim {
+namespace {
+
+/// Matrices under the √(rows/cols) of their blocks where the scale is that; otherwise all under 1.
+std::map<double, std::vector<torch::Tensor>> split_by_factor(const std::vector<torch::Tensor>& tensors,
+                                                             std::int64_t heads, HeadSide side, bool by_aspect) {
+  std::map<double, std::vector<torch::Tensor>> out;
+  for (const auto& w : tensors) {
+    double factor = 1;
+    if (by_aspect && w.dim() == 2) {
+      const double aspect = static_cast<double>(w.size(0)) / static_cast<double>(w.size(1));
+      const double split = static_cast<double>(heads);
+      factor = std::sqrt(side == HeadSide::kOutput ? aspect / split : aspect * split);
+    }
+    out[factor].push_back(w);
+  }
+  return out;
+}
+
+}  // namespace
 
 std::vector<Setting> matrix_settings() {
   std::vector<Setting> rows = {
@@ -14,8 +34,8 @@ std::vector<Setting> matrix_settings() {
       bool_setting("nesterov", true, "map the average of G and M instead of M"),
       real_setting("weight_decay", 0.01, 0, 1e3, "decoupled decay λ: W ← (1 − ηλ)W"),
       real_setting("update_scale", 1.0, 0, 1e6, "s in η·s·√(…)"),
-      choice_setting("scale_rule", "sqrt_max", {"sqrt_max", "sqrt_ratio", "none"},
-                     "√max(rows, cols), √max(1, rows/cols), or 1; rows and cols of the block that is mapped"),
+      choice_setting("scale_rule", "sqrt_max", {"sqrt_max", "sqrt_ratio", "sqrt_aspect", "none"},
+                     "√max(rows, cols), √max(1, rows/cols), √(rows/cols), or 1; rows and cols of the mapped block"),
       real_setting("eps", 1e-7, 0, 1, "guards the Frobenius norm"),
       choice_setting("eps_rule", "add", {"add", "max"}, "divide by ‖X‖ + eps, or by max(‖X‖, eps)"),
       choice_setting("precision", "float32", {"float32", "bfloat16", "float16", "tf32", "auto"},
@@ -34,21 +54,24 @@ std::vector<Setting> matrix_settings() {
   return rows;
 }
 
-Bundle preset(const char* name, const char* source, const Convention& c) {
-  return {name,
-          source,
-          {{"lr", c.lr},
-           {"momentum", 0.95},
-           {"momentum_rule", std::string(c.momentum_rule)},
-           {"nesterov", c.nesterov},
-           {"weight_decay", c.weight_decay},
-           {"update_scale", c.update_scale},
-           {"scale_rule", std::string(c.scale_rule)},
-           {"eps", 1e-7},
-           {"eps_rule", std::string(c.eps_rule)},
-           {"precision", std::string("bfloat16")},
-           {"ns_steps", std::int64_t{5}},
-           {"aux_lr_ratio", c.aux_lr_ratio}}};
+Bundle preset(const char* name, const char* source, const Convention& c, const Values& more) {
+  Values values = more;
+  values.insert({{"lr", c.lr},
+                 {"momentum", 0.95},
+                 {"momentum_rule", std::string(c.momentum_rule)},
+                 {"nesterov", c.nesterov},
+                 {"weight_decay", c.weight_decay},
+                 {"update_scale", c.update_scale},
+                 {"scale_rule", std::string(c.scale_rule)},
+                 {"eps", c.eps},
+                 {"eps_rule", std::string(c.eps_rule)},
+                 {"precision", std::string("bfloat16")},
+                 {"ns_steps", c.ns_steps},
+                 {"aux_lr_ratio", c.aux_lr_ratio},
+                 {"aux_beta1", 0.9},
+                 {"aux_beta2", c.aux_beta2},
+                 {"aux_eps", c.aux_eps}});
+  return {name, source, values};
 }
 
 std::vector<Bundle> released_presets() {
@@ -64,6 +87,23 @@ std::vector<Bundle> released_presets() {
       preset("pion-openpi", "OPTML-Group/Pion, VLA/openpi",
              {.lr = 2.5e-5, .weight_decay = 0.01, .nesterov = false, .update_scale = 2.0}),
   };
+}
+
+std::vector<Bundle> fused_presets(const char* whole, const char* per_head, const Values& more) {
+  const Convention rl{.lr = 1e-6, .weight_decay = 0.01, .nesterov = false, .update_scale = 5.0};
+  const auto bundle = [&](const char* name, const char* heads, const char* help) {
+    Values values = more;
+    values["heads"] = std::string(heads);
+    return preset(name, help, rl, values);
+  };
+  return {bundle(whole, "whole", "OPTML-Group/Pion, RL/verl: pion-rl on whole matrices; lr of its scripts"),
+          bundle(per_head, "per-head", "OPTML-Group/Pion, RL/verl: pion-rl head by head; lr of its scripts")};
+}
+
+std::vector<Bundle> with_values(std::vector<Bundle> bundles, const Values& more) {
+  for (auto& bundle : bundles)
+    for (const auto& [name, value] : more) bundle.values[name] = value;
+  return bundles;
 }
 
 MatrixOptions matrix_options(const Values& hyper) {
@@ -84,7 +124,7 @@ MatrixOptions matrix_options(const Values& hyper) {
       .update_scale(get_real(hyper, "update_scale"))
       .scale_rule(scale_rule == "sqrt_max"     ? ScaleRule::kSqrtMax
                   : scale_rule == "sqrt_ratio" ? ScaleRule::kSqrtRatio
-                                               : ScaleRule::kNone)
+                                               : ScaleRule::kNone)  // sqrt_aspect: make_matrix_arm
       .engine(engine);
 }
 
@@ -92,6 +132,7 @@ MatrixOptions orthogonal_options(const Values& hyper, const CoefficientSet& set)
   auto options = matrix_options(hyper).spectral_map(take_steps(set, get_int(hyper, "ns_steps")));
   options.engine().norm_factor = set.norm_factor;
   options.engine().restarts = set.restarts;
+  options.engine().normalisation = set.normalisation;
   return options;
 }
 
@@ -123,10 +164,14 @@ std::unique_ptr<RoutedOptimizer> make_matrix_arm(const std::vector<Parameter>& p
                       " heads do not divide into groups of head_group = " + std::to_string(head_group));
     layouts[{p.heads / head_group, side}].push_back(p.tensor);
   }
+  const bool by_aspect = hyper.contains("scale_rule") && get_text(hyper, "scale_rule") == "sqrt_aspect";
   std::vector<torch::optim::OptimizerParamGroup> groups;
   for (const auto& [layout, tensors] : layouts)
-    groups.emplace_back(
-        tensors, std::make_unique<MatrixOptions>(MatrixOptions(base).heads(layout.first).head_side(layout.second)));
+    for (const auto& [factor, same] : split_by_factor(tensors, layout.first, layout.second, by_aspect))
+      groups.emplace_back(same, std::make_unique<MatrixOptions>(MatrixOptions(base)
+                                                                    .heads(layout.first)
+                                                                    .head_side(layout.second)
+                                                                    .update_scale(base.update_scale() * factor)));
   std::unique_ptr<MatrixOptimizer> matrix;
   if (!groups.empty()) matrix = factory ? factory(groups, base) : std::make_unique<MatrixOptimizer>(groups, base);
   return std::make_unique<RoutedOptimizer>(std::move(matrix), make_auxiliary(parameters, hyper), parameters);

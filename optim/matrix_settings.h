@@ -17,7 +17,7 @@ namespace pionbench::optim {
 /// ns_steps, heads, head_group, workspace_mib, and the auxiliary rows.
 std::vector<Setting> matrix_settings();
 
-/// One released code's choices. Momentum is 0.95, eps 1e-7, five steps and bfloat16 in all that were read.
+/// One released code's choices. Momentum is 0.95 and products are in bfloat16 in all that were read.
 struct Convention {
   double lr;
   double weight_decay;
@@ -26,15 +26,26 @@ struct Convention {
   const char* scale_rule = "sqrt_max";
   const char* momentum_rule = "ema";
   const char* eps_rule = "add";
+  double eps = 1e-7;
+  std::int64_t ns_steps = 5;
   double aux_lr_ratio = 1.0;
+  double aux_beta2 = 0.999;  ///< β₁ is 0.9 everywhere
+  double aux_eps = 1e-8;
 };
 
-/// A convention as a bundle. It names every hyperparameter in which two of them differ, so that a preset never
-/// depends on a default.
-Bundle preset(const char* name, const char* source, const Convention& convention);
+/// A convention as a bundle, with `more` on top. It names every hyperparameter in which two of them differ, so that a
+/// preset never depends on a default; `heads` alone stays the caller's, except in the fused presets below.
+Bundle preset(const char* name, const char* source, const Convention& convention, const Values& more = {});
 
-/// The conventions of released Pion codes (bundle key "preset").
+/// What every released Pion code does around its map (bundle key "preset").
 std::vector<Bundle> released_presets();
+
+/// pion-rl under the names of the release's fused classes, which also say how attention projections are split:
+/// `whole` ("MuonAdamW") and `per_head` ("PerHeadMuonAdamW"), with `more` on top.
+std::vector<Bundle> fused_presets(const char* whole, const char* per_head, const Values& more);
+
+/// Each bundle with `more` on top.
+std::vector<Bundle> with_values(std::vector<Bundle> bundles, const Values& more);
 
 /// Options from resolved hyperparameters, everything but the map and the heads.
 MatrixOptions matrix_options(const Values& hyper);
@@ -46,8 +57,9 @@ using Groups = std::vector<torch::optim::OptimizerParamGroup>;
 using MatrixFactory = std::function<std::unique_ptr<MatrixOptimizer>(const Groups& groups, const MatrixOptions& base)>;
 
 /// A RoutedOptimizer whose matrices have the options `base`: one group per head layout, heads split where hyper says
-/// "per-head", head_group of them to a block (1 where hyper has no such row). UserError naming the parameter that is
-/// not a dense floating-point matrix or whose heads do not divide. `factory` builds relatives of MatrixOptimizer; by
+/// "per-head", head_group of them to a block (1 where hyper has no such row); under scale_rule "sqrt_aspect" one per
+/// block aspect, whose factor √(rows/cols) then stands in the group's update_scale. UserError naming the parameter that
+/// is not a dense floating-point matrix or whose heads do not divide. `factory` builds relatives of MatrixOptimizer; by
 /// default MatrixOptimizer itself.
 std::unique_ptr<RoutedOptimizer> make_matrix_arm(const std::vector<Parameter>& parameters, const Values& hyper,
                                                  const MatrixOptions& base, const MatrixFactory& factory = {});

@@ -27,7 +27,10 @@ OptimizerEntry pion_entry() {
   info.table.settings.push_back(
       bool_setting("fast_path", true,
                    "k_p ≤ 1: power iteration for the few directions that pass, exact within 1e-3, not the chain"));
-  info.table.bundle_sets = {{"preset", "", "the conventions of a released code", released_presets()}};
+  auto presets = with_values(released_presets(), {{"k_p", std::int64_t{0}}});
+  for (auto& bundle : fused_presets("DefaultPionAdamW", "PerHeadPionAdamW", {{"k_p", std::int64_t{0}}}))
+    presets.push_back(std::move(bundle));
+  info.table.bundle_sets = {{"preset", "", "the conventions of a released code", std::move(presets)}};
   return {info, [](const std::vector<Parameter>& parameters, const Values& hyper) {
             const auto map = pion_map(get_int(hyper, "k_p"), get_int(hyper, "ns_steps"));
             return make_matrix_arm(parameters, hyper,

@@ -30,6 +30,7 @@ OptimizerEntry adamw_entry();
 OptimizerEntry muon_entry();
 OptimizerEntry pion_entry();
 OptimizerEntry lowrank_muon_entry();
+OptimizerEntry lpmuon_entry();
 OptimizerEntry normuon_entry();
 OptimizerEntry dynmuon_entry();
 OptimizerEntry dion_entry();

@@ -54,6 +54,26 @@ const std::vector<CoefficientSet>& coefficient_sets() {
        {4},
        "NVIDIA Emerging-Optimizers"},
       {"dynmuon", SpectralMap(12, {2, -1.5, 0.5}), 1.0, {}, "fzwark/DynMuon, speedrun entry"},
+      {"aol",
+       {{4.0098, -7.0585, 2.4635}, {3.4585, -5.5479, 2.5959}, {2.7573, -3.2939, 1.4254}, {2.7215, -3.0494, 1.3169}},
+       1.0,
+       {2},
+       "Turbo-Muon; NVIDIA Emerging-Optimizers (\"aol\"): rows rescaled first, four steps",
+       Response::kOrthogonal,
+       Normalisation::kAol},
+      {"pion-promotion", SpectralMap(5, kPromotionStep), 1.0, {}, "OPTML-Group/Pion: k_p = 5, no suppression"},
+      {"pion-suppression", SpectralMap(5, kSuppressionStep), 1.0, {}, "OPTML-Group/Pion: k_p = 0", Response::kHighPass},
+      // optim/tools/fit_lowpass with its defaults; docs/lpmuon.md. Rounded to six decimals.
+      {"lpmuon",
+       {{2.406619, -2.555219, 1.140816},
+        {3.536298, -7.245212, 3.709974},
+        {4.115263, -11.483188, 8.367574},
+        {3.685651, -8.413424, 5.720467},
+        {2.683930, -3.323580, 1.660187}},
+       1.0,
+       {2},
+       "fitted here by the recipe of arXiv 2605.19282, appendix L, which gives no coefficients",
+       Response::kLowPass},
   };
   return sets;
 }
@@ -61,6 +81,13 @@ const std::vector<CoefficientSet>& coefficient_sets() {
 std::vector<std::string> coefficient_names() {
   std::vector<std::string> names;
   for (const auto& set : coefficient_sets()) names.push_back(set.name);
+  return names;
+}
+
+std::vector<std::string> coefficient_names(Response response) {
+  std::vector<std::string> names;
+  for (const auto& set : coefficient_sets())
+    if (set.response == response) names.push_back(set.name);
   return names;
 }
 

@@ -1,5 +1,5 @@
 #pragma once
-/// Published coefficient sets for orthogonalisation, as data. Standard library only.
+/// Coefficient sets as data: published ones, and the low-pass fitted here. Standard library only.
 
 #include <string>
 #include <vector>
@@ -7,6 +7,13 @@
 #include "optim/spectral/polynomial.h"
 
 namespace pionbench::optim {
+
+/// What a set does to the singular values of the normalised matrix.
+enum class Response {
+  kOrthogonal,  ///< all towards 1
+  kHighPass,    ///< above a cutoff towards 1, below towards 0
+  kLowPass,     ///< below a cutoff towards 1, above towards 0
+};
 
 struct CoefficientSet {
   std::string name;
@@ -16,11 +23,15 @@ struct CoefficientSet {
   /// the rounding of small eigenvalues by its square.
   std::vector<std::int64_t> restarts = {};
   std::string source;
+  Response response = Response::kOrthogonal;
+  Normalisation normalisation = Normalisation::kFrobenius;
 };
 
 /// In display order; the first is Muon's own.
 const std::vector<CoefficientSet>& coefficient_sets();
+/// All names, or those of one response.
 std::vector<std::string> coefficient_names();
+std::vector<std::string> coefficient_names(Response response);
 /// UserError with the nearest name when there is none.
 const CoefficientSet& find_coefficients(const std::string& name);
 

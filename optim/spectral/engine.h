@@ -14,12 +14,6 @@ namespace pionbench::optim {
 /// What the Frobenius norm is divided by is ‖X‖ + eps (Keller Jordan, Pion) or max(‖X‖, eps) (torch.optim.Muon).
 enum class EpsRule { kAdd, kMax };
 
-/// What happens to X before the first step.
-/// kFrobenius  X ← X / (norm_factor·‖X‖_F + eps): every singular value is at most 1, singular vectors stay.
-/// kAol        additionally xᵢ ← xᵢ·(Σⱼ |X Xᵀ|ᵢⱼ)^(−½) row by row (AOL, Turbo-Muon): the largest singular value comes
-///             closer to 1, and the result is no function of the singular values alone.
-enum class Normalisation { kFrobenius, kAol };
-
 /// kStandard  A ← X Xᵀ;  X ← aX + (bA + cA²)X in every step.
 /// kGram      R ← X Xᵀ once, then on r × r matrices alone:  Z ← bR + cR²;  Q ← (a + Z)Q;  R ← (a + Z)²R;  X ← QX at
 ///            the end. All of them are polynomials of R, so they commute and stay symmetric.

@@ -24,6 +24,15 @@ inline constexpr OddQuintic kPromotionStep{1.875, -1.25, 0.375};
 /// Pion's suppression f_s: fixes 0 and 1, f' = 7.5 s²(1 − s²); repels from √(2/3) = 0.8165.
 inline constexpr OddQuintic kSuppressionStep{0.0, 2.5, -1.5};
 
+/// What is done to the matrix before the first step, besides the division by its norm.
+enum class Normalisation {
+  kFrobenius,  ///< X / (norm_factor·‖X‖ + eps)
+  /// Almost-orthogonal rows (Prach & Lampert 2022; Turbo-Muon): with A = XXᵀ, row i times (Σ_j |A_ij|)^(−1/2). All
+  /// singular values are then at most 1, and orthogonal rows at 1 already. It does not keep the singular vectors:
+  /// such a set is not a function of the spectrum alone.
+  kAol,
+};
+
 /// Steps in the order of application.
 using SpectralMap = std::vector<OddQuintic>;
 
