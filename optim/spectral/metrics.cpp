@@ -49,8 +49,19 @@ torch::Tensor condition_number(const torch::Tensor& s) {
   return torch::where(largest > 0, ratio, torch::zeros_like(ratio));
 }
 
-torch::Tensor directions_passed(const torch::Tensor& s) {
-  return (s > 0.5).sum(-1).to(torch::kFloat64);
+torch::Tensor directions_passed(const torch::Tensor& s, double threshold) {
+  return (s > threshold).sum(-1).to(torch::kFloat64);
+}
+
+SpectralSummary spectral_summary(const torch::Tensor& x, std::int64_t top) {
+  const auto s = singular_values(x);
+  return {torch::linalg_vector_norm(s, 2, at::IntArrayRef{-1}),
+          s.amax(-1),
+          effective_rank(s),
+          stable_rank(s),
+          condition_number(s),
+          top_energy(s, top),
+          directions_passed(s)};
 }
 
 torch::Tensor orthogonality_error(const torch::Tensor& input) {
@@ -62,13 +73,37 @@ torch::Tensor orthogonality_error(const torch::Tensor& input) {
   return torch::linalg_vector_norm(difference, 2, at::IntArrayRef{-2, -1}) / std::sqrt(static_cast<double>(x.size(-2)));
 }
 
-double gradient_snr(const torch::Tensor& input) {
-  const auto k = input.size(0);
-  if (k < 2) throw std::invalid_argument("gradient_snr needs at least two samples");
-  const auto samples = input.detach().to(torch::kFloat64).reshape({k, -1});
-  const auto mean = samples.mean(0);
-  const double variance = (samples - mean).square().sum().item<double>() / static_cast<double>(k - 1);
-  const double signal = mean.square().sum().item<double>() - variance / static_cast<double>(k);
+double gradient_snr(const torch::Tensor& samples) {
+  GradientSnr snr;
+  for (std::int64_t i = 0; i < samples.size(0); ++i) snr.add(samples[i]);
+  return snr.value();
+}
+
+void GradientSnr::add(const torch::Tensor& gradient) {
+  const torch::NoGradGuard no_grad;
+  const auto sample = gradient.detach().to(torch::kFloat64);
+  if (!mean_.defined()) {
+    mean_ = sample.clone();
+    squared_deviation_ = torch::zeros({}, sample.options());
+    samples_ = 1;
+    return;
+  }
+  if (sample.sizes() != mean_.sizes())
+    throw std::invalid_argument("GradientSnr::add: got shape " + c10::str(sample.sizes()) + ", earlier samples have " +
+                                c10::str(mean_.sizes()));
+  ++samples_;
+  const auto n = static_cast<double>(samples_);
+  const auto deviation = sample - mean_;
+  // Σ(x − mean)² grows by ‖x − old mean‖²·(n − 1)/n.
+  squared_deviation_.add_(deviation.square().sum(), (n - 1) / n);
+  mean_.add_(deviation, 1 / n);
+}
+
+double GradientSnr::value() const {
+  if (samples_ < 2) throw std::invalid_argument("gradient SNR needs at least two samples");
+  const auto k = static_cast<double>(samples_);
+  const double variance = squared_deviation_.item<double>() / (k - 1);
+  const double signal = mean_.square().sum().item<double>() - variance / k;
   return variance > 0 ? signal / variance : std::numeric_limits<double>::infinity();
 }
 
@@ -82,6 +117,12 @@ double rms(const torch::Tensor& x) {
   if (x.numel() == 0) return 0;
   return torch::linalg_vector_norm(x.detach(), 2, {}, false, torch::kFloat64).item<double>() /
          std::sqrt(static_cast<double>(x.numel()));
+}
+
+double relative_change(const torch::Tensor& before, const torch::Tensor& after) {
+  const auto old = before.detach().to(torch::kFloat64);
+  const double moved = (after.detach().to(torch::kFloat64) - old).norm().item<double>();
+  return moved == 0 ? 0 : moved / old.norm().item<double>();
 }
 
 }  // namespace pionbench::optim
