@@ -97,6 +97,7 @@ struct Mapped {
   const char* optimizer;
   Values hyper;
   Response1 (*response)(double norm);
+  double slack = 1;  ///< of tolerances, for approximations that state their own
 };
 
 template <typename MakeMap>
@@ -144,7 +145,10 @@ std::vector<Mapped> mapped_optimizers() {
   static const std::array<const char*, 6> labels = {"pion_kp0", "pion_kp1", "pion_kp2",
                                                     "pion_kp3", "pion_kp4", "pion_kp5"};
   for (std::size_t k = 0; k < pions.size(); ++k)
-    out.push_back({labels[k], "pion", {{"k_p", static_cast<std::int64_t>(k)}}, pions[k]});
+    out.push_back({labels[k], "pion", {{"k_p", static_cast<std::int64_t>(k)}, {"fast_path", false}}, pions[k]});
+  // The fast path promises 1e-3 in Frobenius norm.
+  out.push_back({"pion_kp0_fast", "pion", {{"k_p", std::int64_t{0}}}, pions[0], 10});
+  out.push_back({"pion_kp1_fast", "pion", {{"k_p", std::int64_t{1}}}, pions[1], 10});
   return out;
 }
 
@@ -192,7 +196,7 @@ TEST_P(EveryMappedOptimizer, KeepsTheSingularVectorsOfTheMomentum) {
   const auto [u, s, vh] = torch::linalg_svd(g, false);
   auto inner = torch::matmul(torch::matmul(u.t(), moved(GetParam(), {g})), vh.t());
   inner.diagonal().zero_();
-  EXPECT_LT(inner.abs().max().item<double>(), 2e-4);
+  EXPECT_LT(inner.abs().max().item<double>(), 2e-4 * GetParam().slack);
 }
 
 TEST_P(EveryMappedOptimizer, StepsAlongTheTransposeForTransposedGradients) {
@@ -200,7 +204,8 @@ TEST_P(EveryMappedOptimizer, StepsAlongTheTransposeForTransposedGradients) {
                                         torch::randn({10, 26}, torch::kFloat64)};
   const auto plain = moved(GetParam(), g),
              transposed = moved(GetParam(), {g[0].t().contiguous(), g[1].t().contiguous()});
-  EXPECT_LT(largest_difference(plain.t(), transposed), 1e-4);
+  // Two steps on each side.
+  EXPECT_LT(largest_difference(plain.t(), transposed), GetParam().slack > 1 ? 4e-3 : 1e-4);
 }
 
 TEST_P(EveryMappedOptimizer, AZeroGradientMovesNothing) {
@@ -228,7 +233,8 @@ TEST_P(EveryMappedOptimizer, AveragesGradientsAsItsMomentumRuleSays) {
     }
     const auto got =
         moved(c, g, {{"momentum", mu}, {"momentum_rule", std::string(rule.name)}, {"nesterov", rule.nesterov}});
-    EXPECT_LT(largest_difference(got, expected), 1e-3) << rule.name << " nesterov " << rule.nesterov;
+    EXPECT_LT(largest_difference(got, expected), c.slack > 1 ? 3e-3 : 1e-3)
+        << rule.name << " nesterov " << rule.nesterov;
   }
 }
 
