@@ -57,7 +57,7 @@ const std::vector<CoefficientSet>& coefficient_sets() {
       {"aol",
        {{4.0098, -7.0585, 2.4635}, {3.4585, -5.5479, 2.5959}, {2.7573, -3.2939, 1.4254}, {2.7215, -3.0494, 1.3169}},
        1.0,
-       {2},
+       {},
        "Turbo-Muon; NVIDIA Emerging-Optimizers (\"aol\"): rows rescaled first, four steps",
        Response::kOrthogonal,
        Normalisation::kAol},
@@ -71,7 +71,7 @@ const std::vector<CoefficientSet>& coefficient_sets() {
         {3.685651, -8.413424, 5.720467},
         {2.683930, -3.323580, 1.660187}},
        1.0,
-       {2},
+       {},
        "fitted here by the recipe of arXiv 2605.19282, appendix L, which gives no coefficients",
        Response::kLowPass},
   };
