@@ -1,15 +1,6 @@
 # libtorch: Torch_DIR or CMAKE_PREFIX_PATH when given, else the one that the project's or the system's Python has.
-if(NOT Torch_DIR AND NOT CMAKE_PREFIX_PATH MATCHES "torch")
-  foreach(python ${PIONBENCH_PYTHON} ${CMAKE_SOURCE_DIR}/.venv/bin/python3 python3)
-    execute_process(COMMAND ${python} -c "import torch; print(torch.utils.cmake_prefix_path)"
-      OUTPUT_VARIABLE torch_prefix OUTPUT_STRIP_TRAILING_WHITESPACE ERROR_QUIET RESULT_VARIABLE torch_missing)
-    if(torch_missing EQUAL 0)
-      list(APPEND CMAKE_PREFIX_PATH ${torch_prefix})
-      break()
-    endif()
-  endforeach()
-endif()
-find_package(Torch QUIET)
+include(find_torch)
+pionbench_find_torch(${PIONBENCH_PYTHON} ${CMAKE_SOURCE_DIR}/.venv/bin/python3 python3)
 if(NOT Torch_FOUND)
   message(FATAL_ERROR "libtorch not found. Run ci/setup, or pass -DTorch_DIR=<torch>/share/cmake/Torch, or configure "
                       "without it by -DPIONBENCH_ONLY=harness.")
@@ -19,11 +10,12 @@ if(Torch_VERSION VERSION_LESS 2.11 OR NOT Torch_VERSION VERSION_LESS 2.14)
 endif()
 message(STATUS "libtorch ${Torch_VERSION} from ${Torch_DIR}; CUDA: ${TORCH_CUDA_LIBRARIES}")
 
-# pionbench_use_torch(TARGET): link libtorch; its headers are not ours to warn about.
+# pionbench_use_torch(TARGET): link libtorch; its headers are not ours to warn about. Installed, a target names no
+# libtorch of this machine: the package configuration finds the user's (cmake/pionbench_optimConfig.cmake.in).
 function(pionbench_use_torch target)
-  target_link_libraries(${target} PUBLIC ${TORCH_LIBRARIES})
-  target_include_directories(${target} SYSTEM PUBLIC ${TORCH_INCLUDE_DIRS})
-  target_compile_options(${target} PUBLIC ${TORCH_CXX_FLAGS})
+  target_link_libraries(${target} PUBLIC "$<BUILD_INTERFACE:${TORCH_LIBRARIES}>")
+  target_include_directories(${target} SYSTEM PUBLIC "$<BUILD_INTERFACE:${TORCH_INCLUDE_DIRS}>")
+  target_compile_options(${target} PUBLIC "$<BUILD_INTERFACE:${TORCH_CXX_FLAGS}>")
 endfunction()
 
 # pionbench_reuse_torch_header(TARGET): torch/torch.h precompiled once, by pionbench_optim. GCC wants the same

@@ -94,7 +94,9 @@ Json to_json(const Catalog& catalog) {
                           {"equation", o.equation},
                           {"source", o.source},
                           {"version", o.version},
-                          {"table", to_json(o.table)}});
+                          {"table", to_json(o.table)},
+                          {"state", o.state},
+                          {"cost", o.cost}});
   for (const auto& s : catalog.suites)
     suites.push_back({{"name", s.name},
                       {"title", s.title},
@@ -127,7 +129,7 @@ Catalog catalog_from_json(const Json& json) {
   Catalog catalog;
   for (const auto& o : json.at("optimizers"))
     catalog.optimizers.push_back({o.at("name"), o.at("title"), o.at("equation"), o.at("source"), o.at("version"),
-                                  table_from_json(o.at("table"))});
+                                  table_from_json(o.at("table")), o.value("state", ""), o.value("cost", "")});
   for (const auto& s : json.at("suites"))
     catalog.suites.push_back({s.at("name"), s.at("title"), s.at("help"), s.at("version"), s.at("takes_optimizer"),
                               s.at("primary_metric"), s.at("higher_is_better"), s.at("prerequisite"),

@@ -15,6 +15,8 @@ struct OptimizerInfo {
   std::string source;    ///< paper or repository
   int version = 1;       ///< raised when results change; part of a cell's identity
   SettingTable table;
+  std::string state = "";  ///< memory per parameter beyond weight and gradient: "one buffer of the weight's shape"
+  std::string cost = "";   ///< FLOP of one step for a matrix m × n with sides r ≤ c
 };
 
 struct SuiteInfo {

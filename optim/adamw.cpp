@@ -13,6 +13,8 @@ OptimizerEntry adamw_entry() {
   info.title = "AdamW";
   info.equation = "m ← β₁m + (1 − β₁)g;  v ← β₂v + (1 − β₂)g²;  W ← (1 − ηλ)W − η·m̂/(√v̂ + ε)";
   info.source = "arXiv 1711.05101; torch.optim.AdamW";
+  info.state = "two buffers of the parameter's shape";
+  info.cost = "O(mn), no matrix product";
   info.table.settings = {
       real_setting("lr", 1e-3, 0, 1e3, "learning rate η"),
       real_setting("beta1", 0.9, 0, 0.999999, "decay of the first moment"),

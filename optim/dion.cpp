@@ -3,7 +3,7 @@
 ///   W ← (1 − ηλ)W − η·s·√(rows/cols)·P Qᵀ
 /// Shapes  P [rows, k], Q [cols, k], k = ⌈rank_fraction · min(rows, cols)⌉; with heads, each block has its own.
 /// State   one buffer of W's shape, and cols·k numbers.
-/// Cost    6·rows·cols·k FLOP and a QR of rows × k, in float32.
+/// Cost    8·rows·cols·k FLOP and a QR of rows × k, in float32.
 /// A column of R without length keeps its old direction, so that a zero gradient does not end the power iteration; in
 /// the release Q would stay 0 from then on. Where M has fewer than k directions, the columns beyond its rank hold
 /// rounding noise that the normalisation brings to full length, as in the release: choose rank_fraction by the rank.
@@ -66,6 +66,8 @@ OptimizerEntry dion_entry() {
   info.equation =
       "M ← M + G;  P = orth(MQ);  R = MᵀP;  M ← M − (1 − μ)PRᵀ;  Q ← R/‖columns‖;  W ← (1 − ηλ)W − η·s·√(m/n)·PQᵀ";
   info.source = "arXiv 2504.05295; microsoft/dion";
+  info.state = "one buffer of the weight's shape, and nk numbers of each block";
+  info.cost = "8mnk FLOP and a QR of m × k, in float32";
   info.table.settings = {
       real_setting("lr", 0.01, 0, 1e3, "learning rate η"),
       real_setting("momentum", 0.95, 0, 0.999999, "μ: what the error feedback leaves of the directions stepped along"),

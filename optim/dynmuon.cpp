@@ -6,7 +6,7 @@
 ///   taylor    ‖M‖ᵖ·C·NS(M/‖M‖) for every p (the speedrun entry)
 ///   exact     U Σᵖ Vᵀ through the eigenvectors of the small Gram matrix in float64; directions below 1e-6 of the
 ///             strongest are dropped
-/// Cost    released: Newton–Schulz and at most two more products; exact: 4r²c + O(r³) in float64.
+/// Cost    released: Newton–Schulz and at most three more products; exact: 4r²c + O(r³) in float64.
 /// Source  arXiv 2605.17109; fzwark/DynMuon, dynmuon.py. Its scale is √(rows/cols), without a maximum.
 
 #include <cmath>
@@ -83,6 +83,8 @@ OptimizerEntry dynmuon_entry() {
   info.version = 2;
   info.equation = "W ← (1 − ηλ)W − η·s·√(m/n)·U Σ^p(t) Vᵀ of M, p falling from p_max to p_min";
   info.source = "arXiv 2605.17109; fzwark/DynMuon";
+  info.state = kMomentumState;
+  info.cost = "released: Muon's, and 6r²c FLOP once p is below 0; exact: 4r²c + O(r³) in float64";
   info.table.settings = matrix_settings();
   const std::vector<Setting> own = {
       choice_setting("transform", "released", {"released", "taylor", "exact"},

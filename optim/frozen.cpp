@@ -11,6 +11,8 @@ OptimizerEntry frozen_entry() {
   info.title = "Control";
   info.equation = "W ← W for matrices; AdamW for embeddings, output layer and vectors";
   info.source = "control of this benchmark";
+  info.state = "none for matrices";
+  info.cost = "none for matrices";
   info.table.settings = auxiliary_settings();
   info.table.settings.insert(info.table.settings.begin(),
                              {real_setting("lr", 1e-3, 0, 1e3, "learning rate η of the rest"),

@@ -64,6 +64,8 @@ OptimizerEntry lowrank_muon_entry() {
   info.title = "LowRankMuon";
   info.equation = "M ← μM + (1 − μ)G;  W ← (1 − ηλ)W − η·s·√max(m, n)·U_k V_kᵀ, the k strongest directions of M";
   info.source = "arXiv 2605.19282; OPTML-Group/Pion; sketch: arXiv 2509.11983";
+  info.state = kMomentumState;
+  info.cost = "momentum 3mn; svd: 4r²c + O(r³) FLOP in float64; sketch of rank k: 6mnk + O((m + n)k²)";
   info.table.settings = matrix_settings();
   const std::vector<Setting> own = {
       int_setting("rank", 128, 1, 1 << 20, "directions kept; at most the smaller side of a block"),

@@ -13,6 +13,11 @@
 
 namespace pionbench::optim {
 
+/// What OptimizerInfo says of the step rule that they share: matrix_optimizer.h, spectral/engine.h.
+inline constexpr const char* kMomentumState = "one buffer of the weight's shape and type";
+inline constexpr const char* kMapCost =
+    "momentum 3mn; map of k steps: k(4r²c + 2r³) FLOP in standard form, 4r²c(1 + restarts) + 2(4k − 3)r³ in Gram form";
+
 /// lr, momentum, momentum_rule, nesterov, weight_decay, update_scale, scale_rule, eps, eps_rule, precision, form,
 /// ns_steps, heads, head_group, workspace_mib, and the auxiliary rows.
 std::vector<Setting> matrix_settings();

@@ -66,6 +66,8 @@ OptimizerEntry muon_entry() {
   info.title = "Muon";
   info.equation = "M ← μM + (1 − μ)G;  W ← (1 − ηλ)W − η·s·√max(m, n)·NS₅(M / ‖M‖)";
   info.source = "https://kellerjordan.github.io/posts/muon/";
+  info.state = kMomentumState;
+  info.cost = kMapCost;
   info.table.settings = matrix_settings();
   info.table.settings.push_back(
       choice_setting("coefficients", "muon", coefficient_names(Response::kOrthogonal),

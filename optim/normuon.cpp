@@ -45,6 +45,8 @@ OptimizerEntry normuon_entry() {
       "O = NS₅(M / ‖M‖);  v ← β₂v + (1 − β₂)·mean_columns(O²);  O ← O / (√v + ε), rescaled to ‖O‖;  W ← (1 − ηλ)W − "
       "η·s·√(…)·O";
   info.source = "zichongli5/NorMuon; microsoft/dion";
+  info.state = "one buffer of the weight's shape, and one number per row of each block";
+  info.cost = "Muon's, and 4mn";
   info.table.settings = matrix_settings();
   const std::vector<Setting> own = {
       real_setting("beta2", 0.95, 0, 0.999999, "β₂, decay of the rows' second moment"),

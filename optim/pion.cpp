@@ -20,6 +20,9 @@ OptimizerEntry pion_entry() {
   info.title = "Pion";
   info.equation = "M ← μM + (1 − μ)G;  W ← (1 − ηλ)W − η·s·√max(m, n)·f_s^(k_s)(f_p^(k_p)(M / ‖M‖))";
   info.source = "arXiv 2605.19282; OPTML-Group/Pion";
+  info.state = "one buffer of the weight's shape and type; with fast_path and k_p ≤ 1 also 8n numbers of each block";
+  info.cost = "k_p ≤ 1 with fast_path: 32mn FLOP a pass, about three; otherwise ";
+  info.cost += kMapCost;
   info.version = 2;  // the fast path rounds differently
   info.table.settings = matrix_settings();
   info.table.settings.insert(info.table.settings.begin() + 1,

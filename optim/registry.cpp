@@ -23,7 +23,11 @@ const OptimizerEntry& find_optimizer(const std::string& name) {
 
 std::unique_ptr<RoutedOptimizer> make_optimizer(const std::string& name, const std::vector<Parameter>& parameters,
                                                 const Values& explicit_values) {
-  const auto& entry = find_optimizer(name);
+  return make_optimizer(find_optimizer(name), parameters, explicit_values);
+}
+
+std::unique_ptr<RoutedOptimizer> make_optimizer(const OptimizerEntry& entry, const std::vector<Parameter>& parameters,
+                                                const Values& explicit_values) {
   return entry.make(parameters, entry.info.table.resolve(explicit_values));
 }
 

@@ -24,6 +24,9 @@ const OptimizerEntry& find_optimizer(const std::string& name);
 /// Resolves `explicit_values` against the entry's table, then builds.
 std::unique_ptr<RoutedOptimizer> make_optimizer(const std::string& name, const std::vector<Parameter>& parameters,
                                                 const Values& explicit_values);
+/// The same for an entry of your own, registered or not.
+std::unique_ptr<RoutedOptimizer> make_optimizer(const OptimizerEntry& entry, const std::vector<Parameter>& parameters,
+                                                const Values& explicit_values);
 
 // One declaration per file of this folder.
 OptimizerEntry adamw_entry();

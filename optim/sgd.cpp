@@ -12,6 +12,8 @@ OptimizerEntry sgd_entry() {
   info.title = "SGD";
   info.equation = "G ← G + λW;  M ← μM + G;  W ← W − η·M";
   info.source = "torch.optim.SGD";
+  info.state = "one buffer of the parameter's shape";
+  info.cost = "O(mn), no matrix product";
   info.table.settings = {
       real_setting("lr", 1e-2, 0, 1e3, "learning rate η"),
       real_setting("momentum", 0.9, 0, 0.999999, "μ"),

@@ -4,6 +4,7 @@
 
 #include "core/error.h"
 #include "core/files.h"
+#include "core/optimizer_docs.h"
 #include "harness/cli/verbs.h"
 #include "harness/spec/experiment.h"
 #include "harness/spec/plan.h"
@@ -41,16 +42,31 @@ std::string table_text(const SettingTable& table) {
   return out;
 }
 
+/// " name=value" of every setting.
+std::string defaults_text(const SettingTable& table) {
+  std::string out;
+  for (const auto& s : table.settings) out += " " + s.name + "=" + to_text(s.default_value);
+  return out;
+}
+
 std::vector<Item> optimizers(const Context& context) {
   const Catalog catalog = context.catalog();
   const Json json = to_json(catalog)["optimizers"];
   std::vector<Item> items;
   for (std::size_t i = 0; i < catalog.optimizers.size(); ++i) {
     const auto& o = catalog.optimizers[i];
-    items.push_back({o.name, o.title + "   " + o.equation,
-                     o.title + " (version " + std::to_string(o.version) + ")\n  " + o.equation + "\n  source: " +
-                         o.source + "\n\n  setting            default      allowed\n" + table_text(o.table),
-                     json[i]});
+    std::string line =
+        o.title + "   " + o.equation + "\n    source:   " + o.source + "\n    defaults:" + defaults_text(o.table);
+    for (const auto& set : o.table.bundle_sets) {
+      line += "\n    " + set.key + ":  ";
+      for (const auto& bundle : set.bundles) line += " " + bundle.name;
+    }
+    std::string details =
+        o.title + " (version " + std::to_string(o.version) + ")\n  " + o.equation + "\n  source: " + o.source + "\n";
+    if (!o.state.empty()) details += "  state: " + o.state + "\n";
+    if (!o.cost.empty()) details += "  cost of a step: " + o.cost + "\n";
+    details += "\n  setting            default      allowed\n" + table_text(o.table);
+    items.push_back({o.name, line, details, json[i]});
   }
   return items;
 }
@@ -129,7 +145,13 @@ std::vector<Item> items_of(const std::string& kind, const Context& context) {
   throw UserError(unknown_name("kind of things", kind, kKinds), kUsage);
 }
 
-int list(const std::string& kind, const std::string& name, const Context& context) {
+int list(const std::string& kind, const std::string& name, bool markdown, const Context& context) {
+  if (markdown) {
+    if (kind != "optimizers" || !name.empty() || context.json)
+      throw UserError("--markdown writes the page of all optimizers: pionbench list optimizers --markdown", kUsage);
+    std::fputs(optimizers_markdown(context.catalog().optimizers).c_str(), stdout);
+    return kDone;
+  }
   auto items = items_of(kind, context);
   if (!name.empty()) {
     std::vector<std::string> known;
@@ -155,17 +177,21 @@ int list(const std::string& kind, const std::string& name, const Context& contex
 struct ListArguments {
   std::string kind;
   std::string name;
+  bool markdown = false;
 };
 
 }  // namespace
 
-const Verb kListVerb = {
-    "list", "What there is: suites, optimizers, experiments, figures", "pionbench list optimizers muon",
-    [](CLI::App& app, const Context& context) {
-      auto arguments = std::make_shared<ListArguments>();
-      app.add_option("KIND", arguments->kind, join(kKinds, ", "))->required();
-      app.add_option("NAME", arguments->name, "one of them, in detail");
-      return Runner([&context, arguments] { return list(arguments->kind, arguments->name, context); });
-    }};
+const Verb kListVerb = {"list", "What there is: suites, optimizers, experiments, figures",
+                        "pionbench list optimizers muon\npionbench list optimizers --markdown > docs/optimizers.md",
+                        [](CLI::App& app, const Context& context) {
+                          auto arguments = std::make_shared<ListArguments>();
+                          app.add_option("KIND", arguments->kind, join(kKinds, ", "))->required();
+                          app.add_option("NAME", arguments->name, "one of them, in detail");
+                          app.add_flag("--markdown", arguments->markdown, "optimizers: docs/optimizers.md");
+                          return Runner([&context, arguments] {
+                            return list(arguments->kind, arguments->name, arguments->markdown, context);
+                          });
+                        }};
 
 }  // namespace pionbench

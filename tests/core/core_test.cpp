@@ -11,6 +11,7 @@
 
 #include "core/error.h"
 #include "core/files.h"
+#include "core/optimizer_docs.h"
 #include "core/run_request.h"
 #include "harness/common/hash.h"
 
@@ -108,7 +109,7 @@ TEST(Settings, TextOfAValueReadsBackAsTheSameNumber) {
 
 Catalog catalog() {
   Catalog c;
-  c.optimizers = {{"muon", "Muon", "W ← W − ηO", "Jordan 2024", 2, table()}};
+  c.optimizers = {{"muon", "Muon", "W ← W − ηO", "Jordan 2024", 2, table(), "one buffer", "2mn"}};
   c.suites = {{"toy/base", "Base", "help", 1, false, "", true, "", table()},
               {"toy", "Toy", "help", 3, true, "evaluation/test/accuracy", false, "toy/base", table()}};
   return c;
@@ -134,6 +135,31 @@ TEST(CatalogJson, UnknownNamesAreAnsweredWithTheNearest) {
   EXPECT_THAT(message_of([] { catalog().optimizer("moun"); }), HasSubstr("did you mean \"muon\"?"));
   EXPECT_THAT(message_of([] { catalog().suite("tony"); }), HasSubstr("unknown suite"));
   EXPECT_THAT(message_of([] { load_catalog("/nowhere/catalog.json"); }), HasSubstr("/nowhere/catalog.json"));
+}
+
+// --- the optimizers' page ---
+
+TEST(OptimizerDocs, ShowsEachSettingAndThePresetsAsATableOfWhatTheyDifferIn) {
+  OptimizerInfo info{"muon", "Muon", "M ← μM + G;  W ← W − ηO", "arXiv 1234.5678, v2; owner/name", 3, {}};
+  info.state = "one buffer";
+  info.table.settings = {real_setting("lr", 0.02, 0, 1e3, "learning rate"),
+                         choice_setting("rule", "a|b", {"a|b", "c"}, "|M| < 1"),
+                         bool_setting("nesterov", true, "look ahead")};
+  info.table.bundle_sets = {{"preset", "", "whose code", {{"one", "arXiv 1.2", {{"lr", 0.5}, {"nesterov", false}}},
+                                                         {"two", "code", {{"nesterov", false}, {"rule", std::string("c")}}}}}};
+  const auto page = optimizers_markdown(std::vector{info});
+  EXPECT_THAT(page, HasSubstr("| [Muon](#muon) | `muon` | one, two |"));
+  EXPECT_THAT(page, HasSubstr("Muon, version 3."));
+  EXPECT_THAT(page, HasSubstr("```\nM ← μM + G\nW ← W − ηO\n```"));
+  EXPECT_THAT(page, HasSubstr("| source | [arXiv 1234.5678](https://arxiv.org/abs/1234.5678), v2; owner/name |"));
+  EXPECT_THAT(page, HasSubstr("| state | one buffer |"));
+  EXPECT_THAT(page, testing::Not(HasSubstr("cost of a step"))) << "not declared";
+  EXPECT_THAT(page, HasSubstr("| `lr` | `0.02` | real in [0, 1000] | learning rate |"));
+  EXPECT_THAT(page, HasSubstr("one of a\\|b, c | \\|M\\| &lt; 1 |")) << "a bar would end the cell";
+  EXPECT_THAT(page, HasSubstr("`preset`: whose code. All set `nesterov = false`."));
+  EXPECT_THAT(page, HasSubstr("| `preset` | `lr` | `rule` | source |\n|---|---|---|---|\n"));
+  EXPECT_THAT(page, HasSubstr("| `one` | 0.5 |  | [arXiv 1.2](https://arxiv.org/abs/1.2) |"));
+  EXPECT_THAT(page, HasSubstr("| `two` |  | c | code |"));
 }
 
 TEST(RunRequestJson, SurvivesARoundTrip) {

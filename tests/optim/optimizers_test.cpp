@@ -8,6 +8,7 @@
 #include "core/error.h"
 #include "optim/matrix_optimizer.h"
 #include "optim/registry.h"
+#include "tests/optim/properties.h"
 
 namespace pionbench::optim {
 namespace {
@@ -44,22 +45,16 @@ std::vector<torch::Tensor> weights(const std::vector<Parameter>& model) {
   return out;
 }
 
-class EveryOptimizer : public testing::TestWithParam<std::string> {};
-INSTANTIATE_TEST_SUITE_P(Registry, EveryOptimizer, testing::ValuesIn([] {
-                           std::vector<std::string> names;
-                           for (const auto& entry : registry()) names.push_back(entry.info.name);
-                           return names;
-                         }()),
-                         [](const auto& info) { return info.param; });
+INSTANTIATE_TEST_SUITE_P(Registry, EveryOptimizer, testing::ValuesIn(registry()), entry_name);
 
 TEST_P(EveryOptimizer, SaysWhatItIs) {
-  const auto& info = find_optimizer(GetParam()).info;
-  for (const auto& text : {info.title, info.equation, info.source}) EXPECT_FALSE(text.empty());
+  const auto& info = GetParam().info;
+  for (const auto& text : {info.title, info.equation, info.source, info.state, info.cost}) EXPECT_FALSE(text.empty());
   for (const auto& setting : info.table.settings) EXPECT_FALSE(setting.help.empty()) << setting.name;
 }
 
 TEST_P(EveryOptimizer, EveryPresetResolvesAndRuns) {
-  const auto& info = find_optimizer(GetParam()).info;
+  const auto& info = GetParam().info;
   for (const auto& set : info.table.bundle_sets)
     for (const auto& bundle : set.bundles) {
       auto model = tiny_model();

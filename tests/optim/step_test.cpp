@@ -8,6 +8,7 @@
 #include "core/error.h"
 #include "optim/matrix_optimizer.h"
 #include "optim/registry.h"
+#include "tests/optim/properties.h"
 
 namespace pionbench::optim {
 namespace {
@@ -60,13 +61,7 @@ std::string message_of(const std::function<void()>& action) {
   return "no error";
 }
 
-class EveryOptimizerStep : public testing::TestWithParam<std::string> {};
-INSTANTIATE_TEST_SUITE_P(Registry, EveryOptimizerStep, testing::ValuesIn([] {
-                           std::vector<std::string> names;
-                           for (const auto& entry : registry()) names.push_back(entry.info.name);
-                           return names;
-                         }()),
-                         [](const auto& info) { return info.param; });
+INSTANTIATE_TEST_SUITE_P(Registry, EveryOptimizerStep, testing::ValuesIn(registry()), entry_name);
 
 TEST_P(EveryOptimizerStep, BadGradientsChangeNothingAndAreNamed) {
   for (const float bad : {std::numeric_limits<float>::quiet_NaN(), std::numeric_limits<float>::infinity()}) {
