@@ -19,6 +19,8 @@ OptimizerEntry lpmuon_entry() {
   info.title = "LPMuon";
   info.equation = "M ← μM + (1 − μ)G;  W ← (1 − ηλ)W − η·s·√max(m, n)·f(M / ‖M‖),  f ≈ 1 up to ½, ≈ 0 above";
   info.source = "arXiv 2605.19282; coefficients fitted here";
+  info.state = kMomentumState;
+  info.cost = kMapCost;
   info.table.settings = matrix_settings();
   std::erase_if(info.table.settings, [](const Setting& s) { return s.name == "ns_steps"; });
   auto presets = released_presets();
