@@ -23,7 +23,7 @@ double rounding_of(Precision precision) {
     case Precision::kFloat64:
       return 1e-15;
     case Precision::kFloat32:
-      return 1e-7;
+      return 4e-7;
     default:
       return 4e-4;
   }
@@ -334,8 +334,9 @@ torch::Tensor apply_spectral_map(const torch::Tensor& input, const SpectralMap& 
                      ? Form::kStandard
                      : choose_form(r, c, first.precision, cubic);
   const bool exact = first.precision == Precision::kFloat32 || first.precision == Precision::kFloat64;
-  const auto plan = restart_plan(map, exact ? 4e-4 : rounding_of(first.precision));
-  if (first.form == Form::kGram && first.restarts.empty() && !exact) first.restarts = plan;
+  if (first.form == Form::kGram && first.restarts.empty())
+    first.restarts = restart_plan(map, rounding_of(first.precision));
+  const auto plan = restart_plan(map, 4e-4);
   std::vector<Attempt> attempts = {first};
   if (options.guard) {
     if (first.form == Form::kGram) {

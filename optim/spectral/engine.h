@@ -33,7 +33,7 @@ struct EngineOptions {
   double norm_factor = 1.0;  ///< the divisor is norm_factor·‖X‖, then eps
   Form form = Form::kAuto;
   /// Gram form: after these many steps X ← QX and R is formed anew, which drops the rounding that large slopes amplify.
-  /// Empty: none in float32 and float64, restart_plan() in 16 bits and TF32.
+  /// Empty: restart_plan() for the rounding of the type.
   std::vector<std::int64_t> restarts = {};
   Normalisation normalisation = Normalisation::kFrobenius;
   /// After the last step, is the result finite and its norm one that the map can give? If not, evaluate again: Gram
@@ -69,7 +69,7 @@ Precision choose_precision(torch::DeviceType device, std::int64_t r);
 
 /// After which steps the Gram form must start afresh so that a spurious eigenvalue −rounding of R never enters a step
 /// larger than 0.06: r ← r(a + br + cr²)², followed from −rounding. For 16 bits (4e-4): none for Pion with k_p ≤ 3, {3}
-/// for Muon, {2, 4} for Polar Express.
+/// for Muon, {2, 4} for Polar Express. For float32 (4e-7) Muon needs none, twelve steps of slope 2 need {9}.
 /// Source  Dao-AILab/gram-newton-schulz, restart_autotune.py, which follows the same recurrence.
 std::vector<std::int64_t> restart_plan(const SpectralMap& map, double rounding);
 

@@ -121,7 +121,8 @@ TEST_F(Engine, RestartsWhereASpuriousEigenvalueWouldGrow) {
   for (const std::int64_t k_p : {0, 1, 2, 3}) EXPECT_EQ(restart_plan(pion_map(k_p), 4e-4), Steps{}) << k_p;
   EXPECT_EQ(restart_plan(muon_map(), 4e-4), Steps{3});
   EXPECT_EQ(restart_plan(chain("polar-express"), 4e-4), (Steps{2, 4}));
-  EXPECT_EQ(restart_plan(muon_map(), 1e-7), Steps{});
+  EXPECT_EQ(restart_plan(muon_map(), 4e-7), Steps{});
+  EXPECT_EQ(restart_plan(chain("dynmuon"), 4e-7), Steps{9});
 }
 
 TEST_F(Engine, GuardRepeatsAChainThatSixteenBitsSpoil) {

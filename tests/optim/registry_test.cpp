@@ -94,7 +94,8 @@ TEST(Docs, TheReadmesExampleIsPartOfTheProgramThatIsCompiled) {
   for (auto& line : program) trim(line);
   for (auto& line : lines_of(readme.substr(begin + 7, end - begin - 7))) {
     trim(line);
-    if (!line.empty()) EXPECT_THAT(program, Contains(line));
+    if (line.empty()) continue;
+    EXPECT_THAT(program, Contains(line));
   }
 }
 
