@@ -106,7 +106,8 @@ Json to_json(const Catalog& catalog) {
                       {"primary_metric", s.primary_metric},
                       {"higher_is_better", s.higher_is_better},
                       {"prerequisite", s.prerequisite},
-                      {"table", to_json(s.table)}});
+                      {"table", to_json(s.table)},
+                      {"batch_setting", s.batch_setting}});
   return {{"schema", 1}, {"optimizers", optimizers}, {"suites", suites}};
 }
 
@@ -133,7 +134,7 @@ Catalog catalog_from_json(const Json& json) {
   for (const auto& s : json.at("suites"))
     catalog.suites.push_back({s.at("name"), s.at("title"), s.at("help"), s.at("version"), s.at("takes_optimizer"),
                               s.at("primary_metric"), s.at("higher_is_better"), s.at("prerequisite"),
-                              table_from_json(s.at("table"))});
+                              table_from_json(s.at("table")), s.value("batch_setting", "")});
   return catalog;
 }
 

@@ -80,6 +80,17 @@ void write_file_atomic(const std::filesystem::path& path, std::string_view text)
   }
 }
 
+void publish_file(const std::filesystem::path& temporary, const std::filesystem::path& path) {
+  const int fd = ::open(temporary.c_str(), O_RDONLY | O_CLOEXEC);
+  if (fd < 0) fail("write", path, errno, kInternal);
+  int error = ::fsync(fd) != 0 ? errno : 0;
+  ::close(fd);
+  if (!error && ::rename(temporary.c_str(), path.c_str()) != 0) error = errno;
+  if (!error) return;
+  ::unlink(temporary.c_str());
+  fail("write", path, error, kInternal);
+}
+
 LineWriter::LineWriter(const std::filesystem::path& path) : path_(path) {
   if (path.has_parent_path()) make_directories(path.parent_path());
   fd_ = ::open(path.c_str(), O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0644);
@@ -94,7 +105,11 @@ void LineWriter::write(std::string_view line, bool durable) {
   std::string text(line);
   text += '\n';
   write_all(fd_, text, path_);
-  if (durable && ::fdatasync(fd_) != 0 && errno != EINVAL) fail("write", path_, errno, kInternal);
+  if (durable) flush();
+}
+
+void LineWriter::flush() {
+  if (::fdatasync(fd_) != 0 && errno != EINVAL) fail("write", path_, errno, kInternal);
 }
 
 std::string utc_now() {

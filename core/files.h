@@ -14,6 +14,10 @@ std::string read_file(const std::filesystem::path& path);
 /// disk or a kill leaves the old one. Creates missing parent folders.
 void write_file_atomic(const std::filesystem::path& path, std::string_view text);
 
+/// Flushes `temporary`, a finished file in the same folder, to the disk and renames it to `path`. On failure it is gone
+/// and `path` as it was.
+void publish_file(const std::filesystem::path& temporary, const std::filesystem::path& path);
+
 /// create_directories with the same error contract.
 void make_directories(const std::filesystem::path& path);
 
@@ -27,6 +31,8 @@ class LineWriter {
   LineWriter& operator=(const LineWriter&) = delete;
   /// `line` without its newline. With `durable`, returns only once the disk has it (for state changes).
   void write(std::string_view line, bool durable = false);
+  /// Returns once the disk has all lines written so far.
+  void flush();
 
  private:
   std::filesystem::path path_;

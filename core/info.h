@@ -31,6 +31,9 @@ struct SuiteInfo {
   /// this suite's, restricted to the names it declares; so all arms of one seed share one such run.
   std::string prerequisite;
   SettingTable table;
+  /// The setting that counts the sequences of one update, where the suite can split an update into micro-batches and
+  /// accumulate their gradients (RunRequest::accumulation); "" where it cannot.
+  std::string batch_setting = "";
 };
 
 }  // namespace pionbench

@@ -30,8 +30,8 @@ CellConfig cell_config_from_json(const Json& json) {
 Json to_json(const RunRequest& r) {
   Json inputs = Json::object();
   for (const auto& [suite, path] : r.inputs) inputs[suite] = path.string();
-  return {{"schema", 1},      {"run", r.run},         {"cell", r.cell},      {"config", to_json(r.config)},
-          {"inputs", inputs}, {"attempt", r.attempt}, {"threads", r.threads}};
+  return {{"schema", 1},      {"run", r.run},         {"cell", r.cell},       {"config", to_json(r.config)},
+          {"inputs", inputs}, {"attempt", r.attempt}, {"threads", r.threads}, {"accumulation", r.accumulation}};
 }
 
 RunRequest run_request_from_json(const Json& json, const std::string& where) {
@@ -44,6 +44,7 @@ RunRequest run_request_from_json(const Json& json, const std::string& where) {
     for (const auto& [suite, path] : json.at("inputs").items()) r.inputs[suite] = path.get<std::string>();
     r.attempt = json.at("attempt");
     r.threads = json.at("threads");
+    r.accumulation = json.value("accumulation", 1);
     return r;
   } catch (const Json::exception& e) {
     throw UserError(where + ": not a run request (" + e.what() + ")");

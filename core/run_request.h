@@ -35,6 +35,9 @@ struct RunRequest {
   std::map<std::string, std::filesystem::path> inputs;  ///< prerequisite suite -> its artifacts folder
   int attempt = 1;
   int threads = 1;  ///< CPU threads for this process
+  /// Micro-batches that one update is split into, their gradients accumulated; 1 unless memory ran out before. The
+  /// effective batch stays, so this is no part of the cell, but sums are rounded in another order.
+  int accumulation = 1;
 };
 
 Json to_json(const CellConfig& config);

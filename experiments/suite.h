@@ -10,6 +10,7 @@
 
 #include "core/info.h"
 #include "core/run_request.h"
+#include "experiments/worker/checkpoint.h"
 #include "experiments/worker/events.h"
 
 namespace pionbench {
@@ -29,13 +30,16 @@ struct RunContext {
   EventWriter& events;
   torch::Device device;
   torch::Dtype dtype;
+  /// A suite that trains: restore() once everything is built, save() at a step's end when is_due(), and before it
+  /// leaves because of stop_requested().
+  Checkpoint& checkpoint;
 
   const Values& settings() const { return request.config.settings; }
   const Values& hyper() const { return request.config.hyper; }
   std::filesystem::path artifacts() const { return folder / "artifacts"; }
   /// The artifacts folder of a finished prerequisite.
   const std::filesystem::path& input(const std::string& suite) const;
-  /// SIGTERM, SIGINT or SIGUSR2 has arrived: leave at the next step with kInterrupted.
+  /// SIGTERM, SIGINT or SIGUSR2 has arrived: write a checkpoint and leave at the next step with kInterrupted.
   bool stop_requested() const;
 };
 

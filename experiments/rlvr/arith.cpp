@@ -51,6 +51,20 @@ class ProblemOrder {
     return out;
   }
 
+  void save(torch::serialize::OutputArchive& archive) const {
+    write_random(archive, "random", random_);
+    write_value(archive, "next", static_cast<std::int64_t>(next_));
+    const std::vector<std::int64_t> order(indices_.begin(), indices_.end());
+    archive.write("indices", torch::tensor(order, torch::kInt64));
+  }
+  void load(torch::serialize::InputArchive& archive) {
+    read_random(archive, "random", random_);
+    next_ = static_cast<std::size_t>(read_value(archive, "next"));
+    torch::Tensor order;
+    archive.read("indices", order);
+    indices_.assign(order.data_ptr<std::int64_t>(), order.data_ptr<std::int64_t>() + order.numel());
+  }
+
  private:
   const std::vector<Problem>& problems_;
   std::mt19937_64 random_;
@@ -89,21 +103,45 @@ class Training {
     if (loss_.kl_coef != 0) reference_.emplace(base_, context.device, context.dtype);
   }
 
+  /// Goes on from the run's checkpoint, where there is one.
+  void restore() {
+    resumed_ = context_.checkpoint.restore([&](torch::serialize::InputArchive& state) {
+      read_parameters(state, model_.parameters());
+      read_part(state, "optimizer", *optimizer_);
+      read_part(state, "order", order_);
+      bad_gradients_ = static_cast<int>(read_value(state, "bad_gradients"));
+    });
+  }
+
   RunOutcome run() {
-    evaluate_at(0);
-    for (std::int64_t step = 1; step <= steps_; ++step) {
-      if (context_.stop_requested()) return {RunStatus::kInterrupted, step - 1};
+    // A checkpoint is never written before the first evaluation.
+    if (context_.checkpoint.resumed_from() < 0) evaluate_at(0);
+    for (std::int64_t step = resumed_ + 1; step <= steps_; ++step) {
+      if (context_.stop_requested()) {
+        save(step - 1);
+        return {RunStatus::kInterrupted, step - 1};
+      }
       train_step(step);
       if (bad_gradients_ >= kPatience)
         return {RunStatus::kDiverged, step,
                 "the gradient has not been finite for " + std::to_string(kPatience) + " updates"};
       if (step % get_int(s_, "eval_every") == 0 || step == steps_) evaluate_at(step);
       context_.events.progress(step, steps_);
+      if (context_.checkpoint.is_due()) save(step);
     }
     return {RunStatus::kDone, steps_};
   }
 
  private:
+  void save(std::int64_t step) {
+    context_.checkpoint.save(step, [&](torch::serialize::OutputArchive& state) {
+      write_parameters(state, model_.parameters());
+      write_part(state, "optimizer", *optimizer_);
+      write_part(state, "order", order_);
+      write_value(state, "bad_gradients", bad_gradients_);
+    });
+  }
+
   void evaluate_at(std::int64_t step) {
     const auto on = [&](const std::vector<Problem>& problems, const char* split) {
       evaluate(model_, tokenizer_, problems, split, step, seed_, get_int(s_, "max_new_tokens"), context_.events);
@@ -156,19 +194,24 @@ class Training {
     const auto live = loss_.kl_coef != 0 ? rows : rows.masked_select(advantages.index_select(0, rows) != 0);
     // Zero rather than undefined: when every group ties, momentum still moves the weights, as it does in verl.
     for (auto& w : trained_) w.mutable_grad() = torch::zeros_like(w);
-    if (live.numel() > 0) {
-      const auto on_device = live.to(device);
+    const auto parts = std::min<std::int64_t>(context_.request.accumulation, live.numel());
+    for (std::int64_t part = 0; part < parts; ++part) {
+      // Σ over parts of a loss with the full batch's denominators is the full batch's loss.
+      const auto piece = live.tensor_split(parts)[static_cast<std::size_t>(part)];
+      const auto on_device = piece.to(device);
       const auto now = completion_logp(model_, rollout, on_device);
       const auto width = now.logp.size(1);
       const auto narrow = [&](const TokenLogProbs& x) {
         return x.logp.defined() ? x.logp.index_select(0, on_device).narrow(1, 0, width) : now.logp.detach();
       };
       const auto loss = policy_loss(now.logp, narrow(old), narrow(reference),
-                                    advantages.index_select(0, live).to(device), now.mask, loss_, full);
+                                    advantages.index_select(0, piece).to(device), now.mask, loss_, full);
       loss.loss.backward();
-      values["loss"] = loss.loss.item<double>();
-      values["clip_fraction"] = loss.clip_fraction;
-      values["approximate_kl"] = loss.approximate_kl;
+      const double share = static_cast<double>(piece.numel()) / static_cast<double>(live.numel());
+      if (part == 0) values["loss"] = values["clip_fraction"] = values["approximate_kl"] = 0;
+      values["loss"] += loss.loss.item<double>();
+      values["clip_fraction"] += share * loss.clip_fraction;
+      values["approximate_kl"] += share * loss.approximate_kl;
     }
     const double norm = torch::nn::utils::clip_grad_norm_(trained_, get_real(s_, "grad_clip"));
     values["grad_norm"] = norm;
@@ -214,11 +257,13 @@ class Training {
   std::unique_ptr<optim::RoutedOptimizer> optimizer_;
   std::optional<Qwen3> reference_;
   int bad_gradients_ = 0;
+  std::int64_t resumed_ = 0;
 };
 
 RunOutcome run_arith(RunContext& context) {
   PhaseTimer setup(context.events, 0, "setup", context.device.is_cuda());
   Training training(context);
+  training.restore();
   setup.stop();
   return training.run();
 }
@@ -233,6 +278,7 @@ SuiteEntry arith_suite() {
   info.help = "GRPO or GMPO on a small Qwen3-architecture decoder, strict #### reward, warm start shared by all arms";
   info.primary_metric = "evaluation/validation/sampled";
   info.prerequisite = "rlvr/arith-sft";
+  info.batch_setting = "prompts";
   info.table.settings = warm_start_settings();
   const std::vector<Setting> own = {
       int_setting("steps", 60, 1, 1000000, "rollout batches"),

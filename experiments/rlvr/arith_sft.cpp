@@ -45,6 +45,28 @@ Rollout demonstration_batch(const std::vector<const Demonstration*>& rows, const
   return out;
 }
 
+/// Mean loss over the completion tokens of `rows` and its gradient, in `parts` forward and backward passes.
+torch::Tensor accumulate_loss(const Qwen3& model, const std::vector<const Demonstration*>& rows,
+                              const Tokenizer& tokenizer, torch::Device device, int parts) {
+  std::vector<Rollout> batches;
+  const auto per_part = (rows.size() + static_cast<std::size_t>(parts) - 1) / static_cast<std::size_t>(parts);
+  auto tokens = torch::zeros({}, torch::TensorOptions(torch::kFloat32).device(device));
+  for (std::size_t begin = 0; begin < rows.size(); begin += per_part) {
+    const auto end = std::min(begin + per_part, rows.size());
+    batches.push_back(demonstration_batch(
+        {rows.begin() + static_cast<std::ptrdiff_t>(begin), rows.begin() + static_cast<std::ptrdiff_t>(end)}, tokenizer,
+        device));
+    tokens += batches.back().completion_lengths.sum();
+  }
+  torch::Tensor sum;
+  for (const auto& batch : batches) {
+    const auto loss = -completion_logp(model, batch).logp.sum() / tokens;
+    loss.backward();
+    sum = sum.defined() ? sum + loss.detach() : loss.detach();
+  }
+  return sum;
+}
+
 double lr_factor(std::int64_t step, std::int64_t steps, std::int64_t warmup, double decay) {
   const double rise = warmup > 0 ? std::min(1.0, static_cast<double>(step) / static_cast<double>(warmup)) : 1.0;
   const double tail = decay * static_cast<double>(steps);
@@ -70,19 +92,32 @@ RunOutcome run_arith_sft(RunContext& context) {
   torch::optim::AdamW optimizer(
       tensors,
       torch::optim::AdamWOptions(get_real(s, "warm_lr")).betas({0.9, get_real(s, "warm_beta2")}).weight_decay(0.01));
+  std::mt19937_64 order(seed + 0x5f7ull);
+  const std::int64_t resumed = context.checkpoint.restore([&](torch::serialize::InputArchive& state) {
+    read_parameters(state, model.parameters());
+    read_part(state, "optimizer", optimizer);
+    read_random(state, "order", order);
+  });
+  const auto save_state = [&](std::int64_t step) {
+    context.checkpoint.save(step, [&](torch::serialize::OutputArchive& state) {
+      write_parameters(state, model.parameters());
+      write_part(state, "optimizer", optimizer);
+      write_random(state, "order", order);
+    });
+  };
   setup.stop();
 
-  std::mt19937_64 order(seed + 0x5f7ull);
   const auto& demos = data.demonstrations;
-  for (std::int64_t step = 1; step <= steps; ++step) {
-    if (context.stop_requested()) return {RunStatus::kInterrupted, step - 1};
+  for (std::int64_t step = resumed + 1; step <= steps; ++step) {
+    if (context.stop_requested()) {
+      save_state(step - 1);
+      return {RunStatus::kInterrupted, step - 1};
+    }
     PhaseTimer timer(context.events, step, "train", cuda);
     std::vector<const Demonstration*> rows;
     for (std::int64_t i = 0; i < batch; ++i) rows.push_back(&demos[order() % demos.size()]);
-    const auto logp = completion_logp(model, demonstration_batch(rows, tokenizer, context.device));
-    const auto loss = -logp.logp.sum() / logp.mask.sum();
     optimizer.zero_grad();
-    loss.backward();
+    const auto loss = accumulate_loss(model, rows, tokenizer, context.device, context.request.accumulation);
     torch::nn::utils::clip_grad_norm_(tensors, 1.0);
     for (auto& group : optimizer.param_groups())
       group.options().set_lr(get_real(s, "warm_lr") *
@@ -96,6 +131,7 @@ RunOutcome run_arith_sft(RunContext& context) {
       context.events.metric(step, {{"loss", value}});
       context.events.progress(step, steps);
     }
+    if (context.checkpoint.is_due()) save_state(step);
   }
   evaluate(model, tokenizer, data.validation, "validation", steps, seed, get_int(s, "max_new_tokens"), context.events);
 
@@ -123,6 +159,7 @@ SuiteEntry arith_sft_suite() {
   info.takes_optimizer = false;
   info.primary_metric = "evaluation/validation/sampled";
   info.table = {rlvr::warm_start_settings(), {rlvr::model_bundles()}};
+  info.batch_setting = "warm_batch";
   return {info, run_arith_sft};
 }
 

@@ -55,9 +55,14 @@ void EventWriter::write(const char* type, Json fields, bool durable) {
 }
 
 void EventWriter::run_started(const std::string& run, const std::string& cell, int attempt,
-                              const std::map<std::string, std::string>& environment) {
-  write("run_started",
-        {{"schema", 1}, {"run", run}, {"cell", cell}, {"attempt", attempt}, {"environment", environment}}, true);
+                              const std::map<std::string, std::string>& environment, std::int64_t resumed_from,
+                              std::int64_t step) {
+  Json fields = {{"schema", 1}, {"run", run}, {"cell", cell}, {"attempt", attempt}, {"environment", environment}};
+  if (attempt > 1) {
+    fields["resumed_from"] = resumed_from;
+    fields["step"] = step;
+  }
+  write("run_started", std::move(fields), true);
 }
 void EventWriter::metric(std::int64_t step, const Named& values) {
   write("metric", {{"step", step}, {"values", finite(values)}});
@@ -85,6 +90,7 @@ void EventWriter::curve(const std::string& name, const std::string& variant, con
   write("curve", {{"name", name}, {"variant", variant}, {"x", x}, {"y", y}});
 }
 void EventWriter::phase(std::int64_t step, const std::string& name, double seconds) {
+  clocks_[name] += seconds;
   write("phase", {{"step", step}, {"name", name}, {"seconds", seconds}});
 }
 void EventWriter::progress(std::int64_t step, std::int64_t steps) {

@@ -82,8 +82,10 @@ int run(const std::filesystem::path& folder) {
   const auto dtype = parse_dtype(setting("dtype", "float32"));
 
   EventWriter events(folder / "events.jsonl");
-  events.run_started(request.run, request.cell, request.attempt, environment(device, request.threads));
-  RunContext context{request, folder, events, device, dtype};
+  Checkpoint checkpoint(request, folder, events);
+  events.run_started(request.run, request.cell, request.attempt, environment(device, request.threads),
+                     checkpoint.resumed_from(), checkpoint.step());
+  RunContext context{request, folder, events, device, dtype, checkpoint};
   const RunOutcome outcome = entry.run(context);
   if (outcome.status == RunStatus::kInterrupted) return kInterrupted;
   const bool diverged = outcome.status == RunStatus::kDiverged;

@@ -56,7 +56,7 @@ void Session::record(const ExperimentRecord& experiment) {
   store_.record_experiment(experiment);
 }
 
-ScheduleReport Session::run(const std::vector<Plan>& plans, const Catalog& catalog, int slots) {
+ScheduleReport Session::run(const std::vector<Plan>& plans, const Catalog& catalog, int slots, double time_limit_s) {
   for (const auto& plan : plans) record(plan.experiment);
   const auto cells = merged_cells(plans);
   const auto finished = store_.finished_by_cell();
@@ -69,9 +69,12 @@ ScheduleReport Session::run(const std::vector<Plan>& plans, const Catalog& catal
   const auto display = make_display(context_.quiet);
   display->message(std::to_string(lacking) + " of " + std::to_string(cells.size()) + " cells to run");
   const InterruptCounter interrupts;
-  ScheduleOptions options{.slots = slots, .interrupts = &interrupts.count()};
-  for (const auto& suite : catalog.suites) options.primary_metric[suite.name] = suite.primary_metric;
-  LocalExecutor executor(context_.worker);
+  ScheduleOptions options{.slots = slots, .interrupts = &interrupts.count(), .time_limit_s = time_limit_s};
+  for (const auto& suite : catalog.suites) {
+    options.primary_metric[suite.name] = suite.primary_metric;
+    options.batch_setting[suite.name] = suite.batch_setting;
+  }
+  LocalExecutor executor(context_.worker, slots);
   return Scheduler(store_, executor, *display, log_, options).run(cells);
 }
 

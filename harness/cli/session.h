@@ -17,8 +17,9 @@ class Session {
   /// Takes the lock, opens the store and ingests what is new.
   explicit Session(const Context& context);
 
-  /// Records the experiments, then runs the cells that have no result. `slots` 0: one run per core.
-  ScheduleReport run(const std::vector<Plan>& plans, const Catalog& catalog, int slots);
+  /// Records the experiments, then runs the cells that have no result. `slots` 0: one run per core; `time_limit_s` of
+  /// each attempt, 0: none.
+  ScheduleReport run(const std::vector<Plan>& plans, const Catalog& catalog, int slots, double time_limit_s = 0);
 
   Store& store() { return store_; }
 

@@ -1,14 +1,22 @@
 #include <sys/statvfs.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <array>
 #include <cstdio>
+#include <cstdlib>
 #include <fstream>
 #include <sstream>
 
 #include "core/error.h"
 #include "harness/cli/planning.h"
+#include "harness/schedule/audit.h"
 #include "harness/schedule/cores.h"
+#include "harness/schedule/gpus.h"
+#include "harness/schedule/noise.h"
+#include "harness/schedule/progress.h"
+#include "harness/spec/resources.h"
+#include "harness/store/filesystem.h"
 
 namespace pionbench {
 namespace {
@@ -106,6 +114,11 @@ Check check_out(const Context& context) {
   char text[64];
   std::snprintf(text, sizeof text, "%.1f GiB free", free_gib);
   const std::string found = context.out.string() + " on " + filesystem_type(folder) + ", " + text;
+  try {
+    require_local_filesystem(folder);
+  } catch (const UserError& e) {
+    return {"out folder", Check::Result::kMissing, e.what(), "name another folder: --out FOLDER"};
+  }
   if (::access(folder.c_str(), W_OK) != 0)
     return {"out folder", Check::Result::kMissing, folder.string() + " cannot be written",
             "name another folder: --out FOLDER"};
@@ -126,10 +139,89 @@ Check check_store(const Context& context) {
   }
 }
 
-Check check_gpu() {
-  const auto gpus = output_of("nvidia-smi --query-gpu=name,memory.total,driver_version --format=csv,noheader");
-  if (gpus && !gpus->empty()) return {"gpu", Check::Result::kOk, gpus->substr(0, gpus->find('\n'))};
-  return {"gpu", Check::Result::kNote, "none; the quick and desk scales need none"};
+std::string gpu_text(const Gpu& gpu, const GpuInventory& inventory, bool is_usable) {
+  std::string text = gpu.label + " " + gpu.name;
+  if (gpu.total_bytes) text += ", " + bytes_text(static_cast<double>(*gpu.total_bytes));
+  if (gpu.free_bytes) text += ", " + bytes_text(static_cast<double>(*gpu.free_bytes)) + " free";
+  if (gpu.has_instances)
+    text += ", MIG is on: its instances are used instead";
+  else if (!is_usable)
+    text += gpu.compute_mode == "Prohibited" ? ", compute mode Prohibited" : ", not in CUDA_VISIBLE_DEVICES";
+  else if (gpu.compute_mode != "Default")
+    text += ", compute mode " + gpu.compute_mode;
+  for (const auto& process : inventory.processes)
+    if (process.uuid == gpu.uuid) text += ", process " + std::to_string(process.pid) + " is on it";
+  if (const auto throttled = throttle_text(gpu.throttle); !throttled.empty())
+    text += ", clocks held back: " + throttled;
+  return text;
+}
+
+std::vector<Check> check_gpus() {
+  const auto inventory = query_gpus();
+  if (!inventory.has_tool)
+    return {{"gpu", Check::Result::kNote, "no nvidia-smi; the quick and desk scales need no GPU"}};
+  if (!inventory.problem.empty())
+    return {{"gpu", Check::Result::kMissing, inventory.problem, "reinstall the driver, or reboot after its update"}};
+  if (inventory.gpus.empty()) return {{"gpu", Check::Result::kNote, "nvidia-smi lists none"}};
+  std::vector<Check> out = {{"driver", Check::Result::kOk, "NVIDIA " + inventory.driver}};
+  const auto usable = usable_gpus(inventory, std::getenv("CUDA_VISIBLE_DEVICES"));
+  for (const auto& gpu : inventory.gpus) {
+    const bool is_usable = std::ranges::any_of(usable, [&](const Gpu& g) { return g.uuid == gpu.uuid; });
+    const bool is_disturbed =
+        !throttle_text(gpu.throttle).empty() ||
+        std::ranges::any_of(inventory.processes, [&](const auto& p) { return p.uuid == gpu.uuid; });
+    out.push_back({"gpu", is_usable && !is_disturbed ? Check::Result::kOk : Check::Result::kNote,
+                   gpu_text(gpu, inventory, is_usable)});
+  }
+  return out;
+}
+
+std::string first_line_of(const std::string& file) {
+  std::ifstream stream(file);
+  std::string line;
+  std::getline(stream, line);
+  return line;
+}
+
+Check check_clock() {
+  const std::string governor = first_line_of("/sys/devices/system/cpu/cpu0/cpufreq/scaling_governor");
+  if (governor.empty()) return {"clock", Check::Result::kNote, "the kernel does not tell how the cores are clocked"};
+  if (governor == "performance") return {"clock", Check::Result::kOk, "governor performance"};
+  return {"clock", Check::Result::kNote, "governor " + governor + ": timings vary with load and heat",
+          "cpupower frequency-set -g performance"};
+}
+
+std::string percent(double share) {
+  char text[32];
+  std::snprintf(text, sizeof text, "%.1f %%", 100 * share);
+  return text;
+}
+
+std::string noise_text(const NoiseFloor& noise, const std::string& what) {
+  return "identical " + what + " of " + duration_text(noise.seconds) + " differ by less than " + percent(noise.floor) +
+         " in 95 of 100 pairs (" + std::to_string(noise.pairs) + " A/A pairs)";
+}
+
+// Above this a 10 % difference needs many repetitions.
+constexpr double kNoisy = 0.1;
+
+Check check_noise() {
+  const auto noise = measure_noise(20, time_kernel);
+  const bool noisy = noise.floor > kNoisy;
+  return {"noise", noisy ? Check::Result::kNote : Check::Result::kOk, noise_text(noise, "computations"),
+          noisy ? "stop what else runs here, or repeat timings more often" : ""};
+}
+
+Check check_training_noise(const Context& context, int pairs) {
+  try {
+    const Catalog catalog = context.catalog();
+    const auto noise = measure_noise(pairs, [&] { return time_training(context.worker, catalog); });
+    const bool noisy = noise.floor > kNoisy;
+    return {"noise", noisy ? Check::Result::kNote : Check::Result::kOk, noise_text(noise, "training runs"),
+            noisy ? "stop what else runs here, or repeat timings more often" : ""};
+  } catch (const UserError& e) {
+    return {"noise", Check::Result::kMissing, e.what(), "ci/build"};
+  }
 }
 
 Check check_cores() {
@@ -148,10 +240,43 @@ const char* word(Check::Result result) {
   return "";
 }
 
-int doctor(const Context& context) {
-  const std::vector<Check> checks = {
-      check_worker(context), check_catalog(context), check_python(context), check_figures(context),
-      check_out(context),    check_store(context),   check_cores(),         check_gpu()};
+struct DoctorArguments {
+  bool audit = false;
+  int noise_pairs = 0;
+};
+
+int print_audit(const Context& context) {
+  const auto report = audit(context.out);
+  if (context.json) {
+    print_json({{"sound", report.is_sound()},
+                {"cells", report.cells},
+                {"finished_cells", report.finished_cells},
+                {"runs", report.runs},
+                {"attempts", report.attempts},
+                {"live", report.live},
+                {"events", report.events},
+                {"unreadable_lines", report.unreadable_lines},
+                {"problems", report.problems}});
+    return report.is_sound() ? kDone : kFailed;
+  }
+  for (const auto& problem : report.problems) std::printf("%s\n", problem.c_str());
+  std::printf("%d of %d cells finished; %d runs, %d attempts (%d at work), %lld events", report.finished_cells,
+              report.cells, report.runs, report.attempts, report.live, static_cast<long long>(report.events));
+  if (report.unreadable_lines) std::printf(", %lld unreadable lines", static_cast<long long>(report.unreadable_lines));
+  if (report.is_sound())
+    std::printf("\nnothing lost, nothing doubled, the store equals its spools\n");
+  else
+    std::printf("\n%zu problems\n", report.problems.size());
+  return report.is_sound() ? kDone : kFailed;
+}
+
+int doctor(const DoctorArguments& arguments, const Context& context) {
+  if (arguments.audit) return print_audit(context);
+  std::vector<Check> checks = {check_worker(context),  check_catalog(context), check_python(context),
+                               check_figures(context), check_out(context),     check_store(context),
+                               check_cores(),          check_clock()};
+  for (auto& check : check_gpus()) checks.push_back(std::move(check));
+  checks.push_back(arguments.noise_pairs ? check_training_noise(context, arguments.noise_pairs) : check_noise());
   bool sound = true;
   Json rows = Json::array();
   for (const auto& check : checks) {
@@ -167,8 +292,16 @@ int doctor(const Context& context) {
 
 }  // namespace
 
-const Verb kDoctorVerb = {
-    "doctor", "What this machine or build lacks, and the command that mends it", "pionbench doctor",
-    [](CLI::App&, const Context& context) { return Runner([&context] { return doctor(context); }); }};
+const Verb kDoctorVerb = {"doctor", "What this machine or build lacks, and the command that mends it",
+                          "pionbench doctor\npionbench doctor --audit\npionbench doctor --noise 10",
+                          [](CLI::App& app, const Context& context) {
+                            auto arguments = std::make_shared<DoctorArguments>();
+                            app.add_flag("--audit", arguments->audit,
+                                         "read every spool anew and prove that no run was lost and none counts twice");
+                            app.add_option("--noise", arguments->noise_pairs,
+                                           "measure the noise floor by this many A/A pairs of training runs")
+                                ->check(CLI::Range(2, 1000));
+                            return Runner([&context, arguments] { return doctor(*arguments, context); });
+                          }};
 
 }  // namespace pionbench

@@ -10,6 +10,7 @@ namespace {
 struct RunArguments {
   PlanArguments plan;
   int slots = 0;
+  double time_limit_s = 0;
   bool dry_run = false;
   bool keep_going = true;
 };
@@ -38,7 +39,7 @@ int run(const RunArguments& arguments, const Context& context) {
   const Catalog catalog = context.catalog();
   const auto plans = make_plans(arguments.plan, context, catalog);
   if (arguments.dry_run) return dry_run(plans, context);
-  const auto report = Session(context).run(plans, catalog, arguments.slots);
+  const auto report = Session(context).run(plans, catalog, arguments.slots, arguments.time_limit_s);
   if (context.json)
     print_json(summary_json(report));
   else if (!context.quiet || exit_code_of(report) != kDone)
@@ -54,6 +55,12 @@ const Verb kRunVerb = {
       auto arguments = std::make_shared<RunArguments>();
       add_plan_options(app, arguments->plan);
       app.add_option("-j,--jobs", arguments->slots, "runs at once (default: one per core)")->check(CLI::Range(1, 4096));
+      app.add_option("--time-limit", arguments->time_limit_s,
+                     "of one attempt (90s, 30min, 2h); a run that reaches it writes a checkpoint and goes on next time")
+          ->transform(
+              CLI::AsNumberWithUnit(std::map<std::string, double>{{"s", 1}, {"min", 60}, {"h", 3600}, {"d", 86400}},
+                                    CLI::AsNumberWithUnit::UNIT_OPTIONAL))
+          ->check(CLI::PositiveNumber);
       app.add_flag("--dry-run", arguments->dry_run, "only say what would run");
       // A failure never stops the other cells; the flag is here for scripts that say so.
       app.add_flag("--keep-going", arguments->keep_going, "go on after a failure (always on)");

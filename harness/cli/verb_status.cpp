@@ -1,11 +1,11 @@
 #include <algorithm>
 #include <cstdio>
-#include <ctime>
 
 #include "core/error.h"
 #include "harness/cli/planning.h"
 #include "harness/schedule/process.h"
 #include "harness/schedule/progress.h"
+#include "harness/schedule/queue_file.h"
 #include "harness/schedule/run_folder.h"
 
 namespace pionbench {
@@ -20,12 +20,6 @@ struct StatusRow {
   std::optional<double> elapsed_s;  ///< running only
   std::optional<double> eta_s;
 };
-
-std::optional<double> seconds_since(const std::string& utc) {
-  std::tm parts{};
-  if (utc.size() < 19 || !::strptime(utc.c_str(), "%Y-%m-%dT%H:%M:%S", &parts)) return std::nullopt;
-  return std::max(0.0, std::difftime(std::time(nullptr), ::timegm(&parts)));
-}
 
 std::map<std::string, std::string> labels_by_cell(const std::vector<ExperimentRecord>& experiments) {
   std::map<std::string, std::string> out;
@@ -45,12 +39,13 @@ StatusRow status_of(const RunRow& run, const std::filesystem::path& out,
   if (run.state != RunState::kRunning) return row;
   // Nobody has noted its end yet if its orchestrator was killed, too.
   const auto attempts = read_attempt_facts(out / "runs" / run.run);
-  if (attempts.unended && !is_alive(*attempts.unended)) {
+  if (attempts.unended && !is_alive(*attempts.unended) && !is_elsewhere(*attempts.unended)) {
     row.state = "lost";
     return row;
   }
   if (!attempts.unended) return row;
-  row.elapsed_s = seconds_since(attempts.unended->started_at);
+  // Not by the wall clock, which may have leaped since.
+  row.elapsed_s = running_seconds(*attempts.unended);
   if (row.elapsed_s && run.step > 0 && run.steps > run.step)
     row.eta_s = *row.elapsed_s / static_cast<double>(run.step) * static_cast<double>(run.steps - run.step);
   return row;
@@ -58,10 +53,23 @@ StatusRow status_of(const RunRow& run, const std::filesystem::path& out,
 
 Json to_json(const StatusRow& row) {
   const auto or_null = [](const std::optional<double>& x) { return x ? Json(*x) : Json(); };
-  return {{"run", row.run.run},          {"cell", row.run.cell},           {"label", row.label},
-          {"suite", row.run.suite},      {"optimizer", row.run.optimizer}, {"state", row.state},
-          {"step", row.run.step},        {"steps", row.run.steps},         {"elapsed_s", or_null(row.elapsed_s)},
-          {"eta_s", or_null(row.eta_s)}, {"reason", row.run.reason},       {"attempts", row.run.attempts}};
+  return {{"run", row.run.run},
+          {"cell", row.run.cell},
+          {"label", row.label},
+          {"suite", row.run.suite},
+          {"optimizer", row.run.optimizer},
+          {"state", row.state},
+          {"step", row.run.step},
+          {"steps", row.run.steps},
+          {"elapsed_s", or_null(row.elapsed_s)},
+          {"eta_s", or_null(row.eta_s)},
+          {"reason", row.run.reason},
+          {"attempts", row.run.attempts},
+          {"accumulation", row.run.accumulation},
+          {"devices", row.run.devices},
+          {"peak_memory", row.run.peak_memory},
+          {"peak_device_memory", row.run.peak_device_memory},
+          {"disturbance", row.run.disturbance}};
 }
 
 void print_some(const std::vector<std::string>& lines) {
@@ -101,6 +109,15 @@ void print_screen(const std::vector<StatusRow>& rows, const Store& store) {
   print_some(experiments);
   if (!running.empty()) std::printf("running\n");
   print_some(running);
+  if (const auto queue = read_queue(store.out())) {
+    std::vector<std::string> waiting;
+    for (const auto& group : queue->waiting)
+      waiting.push_back("  " + std::to_string(group.cells) + (group.cells == 1 ? " cell" : " cells") +
+                        (group.label.empty() ? "" : " (next: " + group.label + ")") + "  " + group.reason);
+    if (!waiting.empty()) std::printf("waiting\n");
+    print_some(waiting);
+    if (queue->eta_s) std::printf("about %s left\n", duration_text(*queue->eta_s).c_str());
+  }
   if (!failed.empty()) std::printf("without a result\n");
   print_some(failed);
 }
@@ -115,7 +132,12 @@ int status(const Context& context) {
   if (context.json) {
     Json runs = Json::array();
     for (const auto& row : rows) runs.push_back(to_json(row));
-    print_json({{"runs", runs}});
+    const auto queue = read_queue(context.out);
+    Json waiting = Json::array();
+    if (queue)
+      for (const auto& group : queue->waiting)
+        waiting.push_back({{"reason", group.reason}, {"next", group.label}, {"cells", group.cells}});
+    print_json({{"runs", runs}, {"waiting", waiting}, {"eta_s", queue && queue->eta_s ? Json(*queue->eta_s) : Json()}});
   } else if (!store) {
     std::printf("nothing has been run in %s yet; begin with: pionbench reproduce\n", context.out.c_str());
   } else {

@@ -43,4 +43,17 @@ long out_of_memory_kills() {
   return 0;
 }
 
+std::optional<std::int64_t> control_group_memory_left() {
+  const std::string group = control_group();
+  std::int64_t limit = 0, used = 0;
+  std::ifstream limit_file(group + "/memory.max");
+  std::ifstream used_file(group + "/memory.current");
+  if (!(limit_file >> limit) || !(used_file >> used)) return std::nullopt;  // "max" is no number
+  std::ifstream parts(group + "/memory.stat");
+  std::string name;
+  for (std::int64_t bytes = 0; parts >> name >> bytes;)
+    if (name == "inactive_file") used -= bytes;
+  return std::max<std::int64_t>(0, limit - used);
+}
+
 }  // namespace pionbench

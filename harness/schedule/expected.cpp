@@ -5,7 +5,8 @@ namespace pionbench {
 ExpectedSeconds::ExpectedSeconds(const std::vector<RunRow>& history) {
   for (const auto& run : history) {
     double seconds = 0;
-    for (const auto& [phase, spent] : run.phase_seconds) seconds += spent;
+    for (const auto& [phase, spent] : run.phase_seconds)
+      if (phase != kDiscardedPhase) seconds += spent;
     if (is_finished(run.state) && seconds > 0) add(run.suite, run.optimizer, seconds);
   }
 }

@@ -10,6 +10,7 @@ namespace pionbench {
 
 struct Circumstances {
   bool stop_requested = false;  ///< we asked for the end
+  double time_limit_s = 0;      ///< we asked because this had passed; 0: not so
   bool memory_kill = false;     ///< the kernel killed for memory while it ran
   std::string stderr_tail;
 };

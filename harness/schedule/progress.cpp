@@ -19,7 +19,7 @@ std::string formatted(const char* format, double value) {
 }
 
 bool is_failure(const std::string& outcome) {
-  return outcome != "done" && outcome != "diverged" && outcome != "interrupted";
+  return outcome != "done" && outcome != "diverged" && outcome != "interrupted" && outcome != "preempted";
 }
 
 std::string end_line(const EndView& run, const Totals& totals) {

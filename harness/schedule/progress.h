@@ -33,6 +33,8 @@ struct Totals {
   int failed = 0;
   double elapsed_s = 0;
   std::optional<double> eta_s;  ///< nothing: no finished run to judge by
+  int waiting = 0;              ///< cells that could run but for room
+  std::string waits = "";       ///< why the next of them does not start: one sentence with numbers
 };
 
 class Display {

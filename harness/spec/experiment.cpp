@@ -9,7 +9,7 @@ namespace pionbench {
 namespace {
 
 const std::vector<std::string> kExperimentKeys = {"name", "title", "paper",   "suite", "defaults",
-                                                  "arms", "grid",  "exclude", "scales"};
+                                                  "arms", "grid",  "exclude", "resources", "scales"};
 const std::vector<std::string> kPaperKeys = {"figure", "table", "claims"};
 const std::vector<std::string> kScales = {"quick", "desk", "paper"};
 
@@ -101,6 +101,8 @@ Layer scale_of(const YamlNode& node, const std::string& name) {
       layer.arms = arms_of(entry.value);
     } else if (entry.key == "exclude") {
       layer.exclude = exclusions_of(entry.value);
+    } else if (entry.key == "resources") {
+      layer.resources = parse_resources(entry.value);
     } else {
       settings.entries.push_back(entry);
     }
@@ -144,6 +146,8 @@ Experiment parse_experiment(const std::string& text, const std::string& file) {
       out.base.grid = assignments_of(value, key);
     } else if (key == "exclude") {
       out.base.exclude = exclusions_of(value);
+    } else if (key == "resources") {
+      out.base.resources = parse_resources(value);
     } else {
       require_known_keys(value.map(key), "scale", kScales);
       for (const auto& scale : value.entries) out.scales.emplace_back(scale.key, scale_of(scale.value, scale.key));
@@ -170,6 +174,7 @@ Layer overlaid(Layer base, const Layer& over) {
     else
       for (const auto& a : arm.settings) assign(it->settings, a);
   }
+  base.resources = overlaid(base.resources, over.resources);
   base.exclude.insert(base.exclude.end(), over.exclude.begin(), over.exclude.end());
   return base;
 }

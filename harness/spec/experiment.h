@@ -6,6 +6,7 @@
 #include <vector>
 
 #include "core/catalog.h"
+#include "harness/spec/resources.h"
 #include "harness/spec/yaml.h"
 
 namespace pionbench {
@@ -34,6 +35,7 @@ struct Layer {
   std::vector<Arm> arms;
   std::vector<Assignment> grid;
   std::vector<Exclusion> exclude;
+  ResourceRequest resources;
 };
 
 struct Experiment {

@@ -376,6 +376,8 @@ class Planner {
 
   void finish() {
     for (auto& cell : cells_) plan_.cells.push_back(std::move(cell));
+    for (auto& cell : plan_.cells)
+      cell.resources = resources_of(layer_.resources, cell.config, cell.is_prerequisite);
     auto& record = plan_.experiment;
     record.name = experiment_.name;
     record.scale = options_.scale;

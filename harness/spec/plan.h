@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "core/run_request.h"
+#include "harness/spec/resources.h"
 #include "harness/store/records.h"
 
 namespace pionbench {
@@ -22,6 +23,7 @@ struct PlannedCell {
   std::string label;                         ///< "Muon auxiliary=frozen seed=0", for people
   bool is_prerequisite = false;
   std::vector<std::string> needs;  ///< ids of prerequisites
+  Resources resources = {};
 };
 
 struct Plan {

@@ -12,9 +12,10 @@ Json or_null(const std::optional<T>& value) {
   return value ? Json(*value) : Json();
 }
 
-std::optional<int> optional_int(const Json& json, const char* key) {
+template <typename T>
+std::optional<T> optional_of(const Json& json, const char* key) {
   const auto it = json.find(key);
-  return it == json.end() || it->is_null() ? std::nullopt : std::optional<int>(it->get<int>());
+  return it == json.end() || it->is_null() ? std::nullopt : std::optional<T>(it->get<T>());
 }
 
 bool ends_torn(const std::filesystem::path& path) {
@@ -44,8 +45,12 @@ void append_attempt(const std::filesystem::path& run_folder, const AttemptEnd& e
 }
 
 Json to_json(const AttemptStart& a) {
-  return {{"type", "attempt_started"}, {"attempt", a.attempt}, {"started_at", a.started_at}, {"host", a.host},
-          {"boot_id", a.boot_id},      {"pid", a.pid},         {"pid_start", a.pid_start}};
+  return {{"type", "attempt_started"},  {"attempt", a.attempt},
+          {"started_at", a.started_at}, {"host", a.host},
+          {"boot_id", a.boot_id},       {"pid", a.pid},
+          {"pid_start", a.pid_start},   {"owner", a.owner},
+          {"threads", a.threads},       {"accumulation", a.accumulation},
+          {"devices", a.devices}};
 }
 
 Json to_json(const AttemptEnd& a) {
@@ -57,7 +62,10 @@ Json to_json(const AttemptEnd& a) {
           {"signal", or_null(a.signal)},
           {"wall_seconds", a.wall_seconds},
           {"reason", a.reason},
-          {"stderr_tail", a.stderr_tail}};
+          {"stderr_tail", a.stderr_tail},
+          {"peak_memory", or_null(a.peak_memory)},
+          {"peak_device_memory", or_null(a.peak_device_memory)},
+          {"disturbance", a.disturbance}};
 }
 
 AttemptStart attempt_start_from_json(const Json& json) {
@@ -68,6 +76,11 @@ AttemptStart attempt_start_from_json(const Json& json) {
   a.boot_id = json.at("boot_id");
   a.pid = json.at("pid");
   a.pid_start = json.at("pid_start");
+  // Spools of version 0.1 lack what follows.
+  a.owner = json.value("owner", "");
+  a.threads = json.value("threads", 1);
+  a.accumulation = json.value("accumulation", 1);
+  a.devices = json.value("devices", a.devices);
   return a;
 }
 
@@ -76,11 +89,14 @@ AttemptEnd attempt_end_from_json(const Json& json) {
   a.attempt = json.at("attempt");
   a.ended_at = json.at("ended_at");
   a.outcome = json.at("outcome");
-  a.exit_code = optional_int(json, "exit_code");
-  a.signal = optional_int(json, "signal");
+  a.exit_code = optional_of<int>(json, "exit_code");
+  a.signal = optional_of<int>(json, "signal");
   a.wall_seconds = json.at("wall_seconds");
   a.reason = json.at("reason");
   a.stderr_tail = json.at("stderr_tail");
+  a.peak_memory = optional_of<std::int64_t>(json, "peak_memory");
+  a.peak_device_memory = optional_of<std::int64_t>(json, "peak_device_memory");
+  a.disturbance = json.value("disturbance", "");
   return a;
 }
 

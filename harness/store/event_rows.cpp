@@ -76,7 +76,8 @@ std::int64_t NameTable::id(const std::string& name) {
 
 // REPLACE: events come in order of seq, so the row that comes later is the one that holds.
 EventRows::EventRows(const Database& db)
-    : names_(db),
+    : db_(db),
+      names_(db),
       metric_(db.prepare("INSERT OR REPLACE INTO metrics (run_id, name_id, step, value, seq) VALUES (?, ?, ?, ?, ?)")),
       spectral_(db.prepare("INSERT OR REPLACE INTO spectral (run_id, parameter_id, head, name_id, step, value, seq) "
                            "VALUES (?, ?, ?, ?, ?, ?, ?)")),
@@ -112,8 +113,27 @@ void EventRows::run_started(const Context& c) {
   if (!values || !values->is_object()) bad("environment", "an object of texts", values);
   for (const auto& [name, value] : values->items())
     if (!value.is_string()) bad(("environment." + name).c_str(), "a text", &value);
+  if (c.event.contains("resumed_from")) {
+    take_back(c.run_id, whole_number(c.event, "resumed_from", -1), c.seq);
+    c.progress.step = c.event.contains("step") ? whole_number(c.event, "step") : 0;
+  }
   for (const auto& [name, value] : values->items())
     environment_.run(c.run_id, attempt, name, value.get_ref<const std::string&>());
+}
+
+/// What an earlier attempt reported behind the checkpoint that the run goes on from happens again, so it must not count
+/// twice: its values go, its seconds are kept apart.
+void EventRows::take_back(std::int64_t run_id, std::int64_t after, std::int64_t before) {
+  for (const char* table : {"metrics", "spectral", "evaluations", "curves", "artifacts"})
+    db_.prepare(std::string("DELETE FROM ") + table + " WHERE run_id = ?1 AND seq > ?2 AND seq < ?3")
+        .run(run_id, after, before);
+  db_.prepare("UPDATE phases SET name_id = ?4 WHERE run_id = ?1 AND seq > ?2 AND seq < ?3")
+      .run(run_id, after, before, names_.id(kDiscardedPhase));
+  db_.prepare("DELETE FROM phase_totals WHERE run_id = ?").run(run_id);
+  db_.prepare(
+         "INSERT INTO phase_totals (run_id, name_id, seconds) "
+         "SELECT run_id, name_id, sum(seconds) FROM phases WHERE run_id = ? GROUP BY name_id")
+      .run(run_id);
 }
 
 void EventRows::metric(const Context& c) {

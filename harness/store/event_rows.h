@@ -7,6 +7,7 @@
 #include <unordered_map>
 
 #include "core/catalog.h"
+#include "harness/store/records.h"
 #include "harness/store/sqlite.h"
 
 namespace pionbench {
@@ -61,6 +62,7 @@ class EventRows {
   static const TypeWriter kWriters[];
 
   void run_started(const Context&);
+  void take_back(std::int64_t run_id, std::int64_t after, std::int64_t before);
   void metric(const Context&);
   void spectral(const Context&);
   void evaluation(const Context&);
@@ -71,6 +73,7 @@ class EventRows {
   void artifact(const Context&);
   void run_finished(const Context&);
 
+  const Database& db_;
   NameTable names_;
   Statement metric_, spectral_, item_, curve_, phase_, phase_total_, environment_, artifact_;
 };

@@ -85,14 +85,19 @@ Ingester::Ingester(const Database& db, std::filesystem::path out, const SpoolSta
       insert_cell_(db.prepare("INSERT OR IGNORE INTO cells (cell, suite, optimizer, config) VALUES (?, ?, ?, ?)")),
       insert_run_(db.prepare("INSERT INTO runs (run, cell) VALUES (?, ?)")),
       start_attempt_(db.prepare(
-          "INSERT INTO attempts (run_id, attempt, started_at, host, boot_id, pid, pid_start) "
-          "VALUES (?, ?, ?, ?, ?, ?, ?) ON CONFLICT DO UPDATE SET started_at = excluded.started_at, "
-          "host = excluded.host, boot_id = excluded.boot_id, pid = excluded.pid, pid_start = excluded.pid_start")),
+          "INSERT INTO attempts (run_id, attempt, started_at, host, boot_id, pid, pid_start, owner, threads, "
+          "accumulation, devices) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT DO UPDATE SET "
+          "started_at = excluded.started_at, host = excluded.host, boot_id = excluded.boot_id, pid = excluded.pid, "
+          "pid_start = excluded.pid_start, owner = excluded.owner, threads = excluded.threads, "
+          "accumulation = excluded.accumulation, devices = excluded.devices")),
       end_attempt_(db.prepare(
           "INSERT INTO attempts (run_id, attempt, ended_at, outcome, exit_code, signal, wall_seconds, reason, "
-          "stderr_tail) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT DO UPDATE SET ended_at = excluded.ended_at, "
+          "stderr_tail, peak_memory, peak_device_memory, disturbance) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?) "
+          "ON CONFLICT DO UPDATE SET ended_at = excluded.ended_at, "
           "outcome = excluded.outcome, exit_code = excluded.exit_code, signal = excluded.signal, "
-          "wall_seconds = excluded.wall_seconds, reason = excluded.reason, stderr_tail = excluded.stderr_tail")) {}
+          "wall_seconds = excluded.wall_seconds, reason = excluded.reason, stderr_tail = excluded.stderr_tail, "
+          "peak_memory = excluded.peak_memory, peak_device_memory = excluded.peak_device_memory, "
+          "disturbance = excluded.disturbance")) {}
 
 template <typename Work>
 void Ingester::guarded(const Work& work) {
@@ -285,12 +290,13 @@ void Ingester::take_attempt(std::string_view line, std::int64_t run_id) {
   const auto type = or_bad_event([&] { return json.at("type").get<std::string>(); });
   if (type == "attempt_started") {
     const auto a = or_bad_event([&] { return attempt_start_from_json(json); });
-    start_attempt_.run(run_id, a.attempt, a.started_at, a.host, a.boot_id, a.pid, a.pid_start);
+    start_attempt_.run(run_id, a.attempt, a.started_at, a.host, a.boot_id, a.pid, a.pid_start, a.owner, a.threads,
+                       a.accumulation, Json(a.devices).dump());
   } else if (type == "attempt_ended") {
     const auto a = or_bad_event([&] { return attempt_end_from_json(json); });
     or_bad_event([&] { return run_state_from_string(a.outcome); });
     end_attempt_.run(run_id, a.attempt, a.ended_at, a.outcome, a.exit_code, a.signal, a.wall_seconds, a.reason,
-                     a.stderr_tail);
+                     a.stderr_tail, a.peak_memory, a.peak_device_memory, a.disturbance);
   }
   ++report_.events;
 }

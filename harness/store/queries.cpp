@@ -22,7 +22,8 @@ std::string attempt_reason(const RunRow& run, const std::string& said) {
 class RunReader {
  public:
   explicit RunReader(const Database& db)
-      : attempts_(db.prepare("SELECT started_at, ended_at, outcome, exit_code, signal, reason, stderr_tail "
+      : attempts_(db.prepare("SELECT started_at, ended_at, outcome, exit_code, signal, reason, stderr_tail, "
+                             "accumulation, devices, peak_memory, peak_device_memory, disturbance "
                              "FROM attempts WHERE run_id = ? ORDER BY attempt")),
         phases_(db.prepare("SELECT n.name, p.seconds FROM phase_totals p JOIN names n ON n.id = p.name_id "
                            "WHERE p.run_id = ?")) {}
@@ -73,6 +74,11 @@ class RunReader {
     const bool has_failed =
         run.state == RunState::kFailed || run.state == RunState::kOutOfMemory || run.state == RunState::kLost;
     if (has_failed) run.stderr_tail = attempts_.text(6);
+    run.accumulation = static_cast<int>(attempts_.integer(7));
+    run.devices = Json::parse(attempts_.text(8)).get<std::vector<std::string>>();
+    run.peak_memory = std::max(run.peak_memory, attempts_.integer(9));
+    run.peak_device_memory = std::max(run.peak_device_memory, attempts_.integer(10));
+    if (const auto said = attempts_.text(11); !said.empty()) run.disturbance = said;
     return attempts_.text(5);
   }
 

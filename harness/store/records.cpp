@@ -14,6 +14,8 @@ constexpr std::array kStateNames = {
     std::pair{RunState::kFailed, "failed"},
     std::pair{RunState::kOutOfMemory, "out of memory"},
     std::pair{RunState::kInterrupted, "interrupted"},
+    std::pair{RunState::kPreempted, "preempted"},
+    std::pair{RunState::kTimedOut, "timed out"},
     std::pair{RunState::kLost, "lost"},
 };
 
@@ -36,6 +38,11 @@ RunState run_state_from_string(const std::string& text) {
 
 bool is_finished(RunState state) {
   return state == RunState::kDone || state == RunState::kDiverged;
+}
+
+bool is_resumable(RunState state) {
+  return state == RunState::kInterrupted || state == RunState::kPreempted || state == RunState::kTimedOut ||
+         state == RunState::kLost;
 }
 
 }  // namespace pionbench

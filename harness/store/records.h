@@ -26,12 +26,19 @@ struct ExperimentRecord {
   std::vector<Cell> cells;        ///< without prerequisites
 };
 
-/// How a run stands. `kRunning` covers a live process; kLost: the process vanished without an end.
-enum class RunState { kRunning, kDone, kDiverged, kFailed, kOutOfMemory, kInterrupted, kLost };
+/// How a run stands. kRunning covers a live process; kInterrupted: stopped on our request; kPreempted: stopped by
+/// somebody else's; kTimedOut: stopped at its time limit; kLost: the process vanished and nobody saw how it ended.
+enum class RunState { kRunning, kDone, kDiverged, kFailed, kOutOfMemory, kInterrupted, kPreempted, kTimedOut, kLost };
 std::string to_string(RunState state);  ///< "running", "done", "diverged", "failed", "out of memory", ...
 RunState run_state_from_string(const std::string& text);
 /// Done and diverged: there is a result, and running the cell again is not needed.
 bool is_finished(RunState state);
+/// Ended early through no fault of its own: it goes on from its checkpoint where there is one.
+bool is_resumable(RunState state);
+
+/// Phase under which the store keeps seconds that a lost attempt spent behind its last checkpoint: spent, but in no
+/// clock, because the run did that work again.
+inline constexpr const char* kDiscardedPhase = "discarded";
 
 struct RunRow {
   std::string run;
@@ -44,12 +51,17 @@ struct RunRow {
   double train_seconds = 0;  ///< sum of `train` phases, over attempts
   std::map<std::string, double> phase_seconds;
   int attempts = 0;
-  std::optional<int> exit_code;  ///< of the last attempt
-  std::optional<int> signal;     ///< of the last attempt
-  std::string reason;            ///< one line: why it failed or diverged; "" otherwise
-  std::string stderr_tail;       ///< of the last attempt that failed
-  std::string started_at;        ///< UTC
-  std::string ended_at;          ///< UTC; "" while it runs
+  int accumulation = 1;              ///< of the last attempt: above 1, memory ran out before (RunRequest::accumulation)
+  std::vector<std::string> devices;  ///< UUIDs of the GPUs of the last attempt
+  std::int64_t peak_memory = 0;      ///< bytes, highest of the attempts; 0 = not seen
+  std::int64_t peak_device_memory = 0;  ///< bytes on the fullest GPU
+  std::string disturbance;              ///< of any attempt: foreign processes, throttling
+  std::optional<int> exit_code;         ///< of the last attempt
+  std::optional<int> signal;            ///< of the last attempt
+  std::string reason;                   ///< one line: why it failed or diverged; "" otherwise
+  std::string stderr_tail;              ///< of the last attempt that failed
+  std::string started_at;               ///< UTC
+  std::string ended_at;                 ///< UTC; "" while it runs
 };
 
 struct SeriesPoint {

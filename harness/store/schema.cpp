@@ -175,8 +175,22 @@ CREATE TABLE spools (            -- how far each file was taken; no part of the 
 ) STRICT, WITHOUT ROWID;
 )sql";
 
+constexpr const char* kAttemptResources = R"sql(
+ALTER TABLE attempts ADD COLUMN owner TEXT;
+ALTER TABLE attempts ADD COLUMN threads INTEGER NOT NULL DEFAULT 1;
+ALTER TABLE attempts ADD COLUMN accumulation INTEGER NOT NULL DEFAULT 1;
+ALTER TABLE attempts ADD COLUMN devices TEXT NOT NULL DEFAULT '[]';  -- JSON array of UUIDs
+ALTER TABLE attempts ADD COLUMN peak_memory INTEGER;                 -- bytes
+ALTER TABLE attempts ADD COLUMN peak_device_memory INTEGER;
+ALTER TABLE attempts ADD COLUMN disturbance TEXT;
+-- As a rebuild from the same spools would have it.
+UPDATE attempts SET owner = '' WHERE started_at IS NOT NULL;
+UPDATE attempts SET disturbance = '' WHERE outcome IS NOT NULL;
+)sql";
+
 constexpr std::array kMigrations = {
     Migration{1, "experiments, runs and everything a worker reports", kFirstSchema},
+    Migration{2, "what attempts were given and what they used", kAttemptResources},
 };
 
 }  // namespace

@@ -71,6 +71,19 @@ elif behaviour == "patient" and request["attempt"] == 1:
     signal.signal(signal.SIGTERM, checkpoint_and_leave)
     open(os.path.join(out, "ready"), "w").close()
     wait("never")
+elif behaviour == "preempted" and request["attempt"] == 1:
+    checkpoint_and_leave()
+elif behaviour == "greedy" and request["accumulation"] < 4:
+    sys.exit(76)
+elif behaviour == "deaf":
+    os.kill(os.getpid(), signal.SIGTERM)
+elif behaviour == "device":
+    print(os.environ.get("CUDA_VISIBLE_DEVICES"), os.environ.get("CUDA_DEVICE_ORDER"))
+elif behaviour == "daemons":
+    tagged = subprocess.Popen(["sleep", "1000"], start_new_session=True)
+    untagged = subprocess.Popen(["sleep", "1000"], start_new_session=True, env={"PATH": os.environ["PATH"]})
+    with open(os.path.join(out, "daemons"), "w") as file:
+        file.write(f"{tagged.pid} {untagged.pid}")
 elif behaviour == "stubborn":
     signal.signal(signal.SIGTERM, signal.SIG_IGN)
     helper = subprocess.Popen(["sleep", "1000"])

@@ -23,7 +23,9 @@ TEST(Outcome, FollowsTheExitCodeContract) {
   EXPECT_EQ(classify({.exit_code = 77}, finished("diverged"), {}).outcome, "diverged");
   EXPECT_EQ(classify({.exit_code = 0}, {}, {}).reason, "ended without run_finished");
   EXPECT_EQ(classify({.exit_code = 77}, {}, {}).outcome, "failed");
-  EXPECT_EQ(classify({.exit_code = 75}, {}, {}).outcome, "interrupted");
+  EXPECT_EQ(classify({.exit_code = 75}, {}, {.stop_requested = true}).outcome, "interrupted");
+  EXPECT_EQ(classify({.exit_code = 75}, {}, {}).outcome, "preempted") << "we did not ask";
+  EXPECT_EQ(classify({.exit_code = 75}, {}, {.time_limit_s = 60}).outcome, "timed out");
   EXPECT_EQ(classify({.exit_code = 76}, {}, {}).outcome, "out of memory");
   EXPECT_EQ(classify({.exit_code = 64}, {}, {.stderr_tail = "a\nerror: bad\n\n"}).reason, "error: bad");
   EXPECT_EQ(classify({.exit_code = 3}, {}, {}).reason, "exit code 3");
@@ -40,6 +42,24 @@ TEST(Outcome, TellsMemoryAndRequestsFromCrashes) {
   EXPECT_EQ(classify({.signal = SIGKILL}, {}, {.memory_kill = true}).outcome, "out of memory");
   EXPECT_EQ(classify({.signal = SIGSEGV}, {}, {.memory_kill = true}).outcome, "failed");
   EXPECT_EQ(classify({.signal = SIGTERM}, {}, {.stop_requested = true}).outcome, "interrupted");
+}
+
+TEST(Outcome, TellsMemoryFromTheWordsOfForeignPrograms) {
+  EXPECT_EQ(
+      classify({.exit_code = 1}, {}, {.stderr_tail = "torch.OutOfMemoryError: CUDA out of memory. Tried"}).outcome,
+      "out of memory");
+  EXPECT_EQ(classify({.signal = SIGABRT}, {}, {.stderr_tail = "what():  std::bad_alloc"}).outcome, "out of memory");
+}
+
+TEST(Outcome, ARunThatSaidItsLastWordIsDoneWhoeverEndsItThen) {
+  EXPECT_EQ(classify({.signal = SIGKILL}, finished("done"), {}).outcome, "done");
+  EXPECT_EQ(classify({.signal = SIGTERM}, finished("diverged"), {.stop_requested = true}).outcome, "diverged");
+  EXPECT_EQ(classify({.signal = SIGSEGV}, finished("done"), {}).outcome, "failed") << "a crash is another matter";
+}
+
+TEST(Outcome, ATermFromOutsideIsAPreemption) {
+  EXPECT_EQ(classify({.signal = SIGTERM}, {}, {}).outcome, "preempted");
+  EXPECT_EQ(classify({}, {}, {.stop_requested = true}).outcome, "interrupted") << "adopted, and asked to stop";
 }
 
 TEST(Outcome, AVanishedProcessIsJudgedByItsEvents) {

@@ -14,7 +14,9 @@
 #include "harness/schedule/local_executor.h"
 #include "harness/schedule/orphans.h"
 #include "harness/schedule/process.h"
+#include "harness/schedule/queue_file.h"
 #include "harness/schedule/run_folder.h"
+#include "tests/schedule/fake_nvidia_smi.h"
 #include "tests/spec/fixture.h"
 
 namespace pionbench {
@@ -213,6 +215,186 @@ TEST_F(SchedulerTest, ARunNameThatIsTakenIsPassedOver) {
   make_directories(out_ / "runs");
   std::ofstream(out_ / "runs" / (planned[0].id.substr(0, 12) + ".1")) << "";
   EXPECT_EQ(run(planned).done, 2);
+}
+
+// --- going on by itself ---
+
+TEST_F(SchedulerTest, APreemptedRunGoesOnFromItsCheckpointByItself) {
+  const auto planned = cells("preempted");
+  const auto report = run(planned);
+  EXPECT_EQ(report.done, 2);
+  EXPECT_EQ(report.resumed, 1);
+  const auto tries = rows_of(planned[1].id);
+  ASSERT_EQ(tries.size(), 1u);
+  EXPECT_EQ(tries[0].attempts, 2);
+  EXPECT_EQ(display_.ends[1].outcome, "preempted");
+  EXPECT_EQ(display_.ends[1].reason, "stopped from outside");
+}
+
+TEST_F(SchedulerTest, WhoIsPreemptedAgainAndAgainIsLeftAlone) {
+  const auto report = run(cells("deaf"));
+  ASSERT_EQ(report.failures.size(), 1u);
+  EXPECT_EQ(report.failures[0].state, "preempted");
+  EXPECT_EQ(report.failures[0].reason, "killed by SIGTERM from outside; that was the 10th time");
+}
+
+TEST_F(SchedulerTest, OutOfMemoryHalvesTheMicroBatchAndKeepsTheRun) {
+  const auto planned = cells("greedy");
+  const auto report = run(planned, {.slots = 1, .batch_setting = {{"toy", "width"}}});
+  EXPECT_EQ(report.done, 2);
+  const auto tries = rows_of(planned[1].id);
+  ASSERT_EQ(tries.size(), 1u);
+  EXPECT_EQ(tries[0].attempts, 3) << "one row for each attempt";
+  EXPECT_EQ(tries[0].accumulation, 4) << "and the run says so for good";
+  EXPECT_EQ(display_.ends[1].outcome, "out of memory");
+  EXPECT_EQ(display_.ends[1].reason, "out of memory; goes on with micro-batch 8->4, effective batch kept");
+  EXPECT_EQ(display_.ends[2].reason, "out of memory; goes on with micro-batch 4->2, effective batch kept");
+}
+
+TEST_F(SchedulerTest, TheLadderHasAnEndAndTheNextCommandBeginsAnew) {
+  const auto planned = cells("greedy");
+  const ScheduleOptions two{.slots = 1, .batch_setting = {{"toy", "width"}}, .memory_attempts = 2};
+  const auto report = run(planned, two);
+  ASSERT_EQ(report.failures.size(), 1u);
+  EXPECT_EQ(report.failures[0].state, "out of memory");
+  EXPECT_EQ(report.failures[0].reason, "out of memory; even with micro-batch 4");
+  run(planned, two);
+  EXPECT_EQ(rows_of(planned[1].id).size(), 2u);
+}
+
+TEST_F(SchedulerTest, ASuiteThatCannotSplitItsBatchIsNotTriedAgainUnchanged) {
+  const auto planned = cells("greedy");
+  EXPECT_EQ(run(planned).failures.size(), 1u);
+  EXPECT_EQ(rows_of(planned[1].id).at(0).attempts, 1);
+}
+
+TEST_F(SchedulerTest, ATimeLimitAsksForACheckpointAndTheNextCommandGoesOn) {
+  const auto planned = cells("patient");
+  const auto report = run(planned, {.slots = 1, .time_limit_s = 1});
+  ASSERT_EQ(report.failures.size(), 1u);
+  EXPECT_EQ(report.failures[0].state, "timed out");
+  EXPECT_EQ(report.failures[0].reason, "stopped at its time limit of 1.0 s");
+  EXPECT_EQ(run(planned).done, 1);
+  EXPECT_EQ(rows_of(planned[1].id).at(0).attempts, 2);
+}
+
+TEST_F(SchedulerTest, ProcessesThatDetachThemselvesEndWithTheirRun) {
+  run(cells("daemons"));
+  std::ifstream file(out_ / "daemons");
+  for (int pid = 0; file >> pid;) EXPECT_FALSE(is_alive(identify_process(pid))) << pid;
+}
+
+TEST_F(SchedulerTest, WhatARunTookIsKnownToTheNextOfItsKind) {
+  const auto planned = cells("ok");
+  run(planned);
+  EXPECT_GT(rows_of(planned[1].id).at(0).peak_memory, 1 << 20);
+}
+
+TEST_F(SchedulerTest, NoWorkerBeginsBeforeItsStartIsOnTheDisk) {
+  const auto folder = out_ / "runs" / "x.1";
+  const auto cell = cells("ok")[0];
+  write_file_atomic(folder / "run.json", to_json(RunRequest{"x.1", cell.id, cell.config, {}, 1, 1}).dump());
+  LocalExecutor executor(worker_);
+  int pid = 0;
+  const Launch launch{.run = "x.1", .folder = folder, .record = [&](const AttemptStart& start) {
+                        pid = start.pid;
+                        throw UserError("the disk is full");
+                      }};
+  EXPECT_THROW(executor.start(launch), UserError);
+  EXPECT_GT(pid, 0);
+  EXPECT_FALSE(is_alive(identify_process(pid)));
+  EXPECT_FALSE(std::filesystem::exists(out_ / "order.txt")) << "the worker's first act";
+}
+
+TEST_F(SchedulerTest, AWorkerWhoseOrchestratorDiesBeforeTheRecordNeverBegins) {
+  const auto folder = out_ / "runs" / "x.1";
+  const auto cell = cells("ok")[0];
+  write_file_atomic(folder / "run.json", to_json(RunRequest{"x.1", cell.id, cell.config, {}, 1, 1}).dump());
+  const pid_t orchestrator = ::fork();
+  if (orchestrator == 0) {
+    LocalExecutor executor(worker_);
+    executor.start(
+        {.run = "x.1", .folder = folder, .record = [](const AttemptStart&) { ::kill(::getpid(), SIGKILL); }});
+  }
+  ::waitpid(orchestrator, nullptr, 0);
+  ::usleep(300'000);
+  EXPECT_FALSE(std::filesystem::exists(out_ / "order.txt"));
+}
+
+/// A place with no room until the test makes some.
+class FullExecutor : public LocalExecutor {
+ public:
+  using LocalExecutor::LocalExecutor;
+  Placement place(const Demand& demand) override {
+    if (full) return {.waits = "waits: needs 3 anvils, 2 are free"};
+    return LocalExecutor::place(demand);
+  }
+  std::atomic<bool> full{true};
+};
+
+TEST_F(SchedulerTest, AWaitingCellSaysWhatItWaitsFor) {
+  const auto planned = cells("ok");
+  const OutLock lock(out_);
+  Store store(out_, Store::Mode::kReadWrite);
+  RunLog log(out_ / "pionbench.log");
+  FullExecutor executor(worker_);
+  std::optional<QueueView> seen;
+  std::thread user([&] {
+    for (int i = 0; i < 1000 && !(seen = read_queue(out_)); ++i) ::usleep(5000);
+    executor.full = false;
+  });
+  const auto report = Scheduler(store, executor, display_, log, {.slots = 1}).run(planned);
+  user.join();
+  EXPECT_EQ(report.done, 2);
+  ASSERT_TRUE(seen.has_value());
+  ASSERT_EQ(seen->waiting.size(), 2u);
+  EXPECT_EQ(seen->waiting[0].reason, "waits: needs 3 anvils, 2 are free");
+  EXPECT_EQ(seen->waiting[1].reason, "waits for its prerequisite toy/base");
+  EXPECT_THAT(display_.messages, testing::Contains("waits: needs 3 anvils, 2 are free"));
+  EXPECT_FALSE(std::filesystem::exists(out_ / "queue.json"));
+}
+
+// --- GPUs ---
+
+class GpuSchedulerTest : public WithFakeNvidiaSmi<SchedulerTest> {
+ protected:
+  static inline const std::string kOneGpu = "0, GPU-aaaa, NVIDIA H100, 80000, 80000, Disabled, Default, 550";
+  std::vector<PlannedCell> on_gpu(const std::string& behaviours, const std::string& resources = "gpus: 1") const {
+    auto all = plan("name: e\nsuite: toy\narms:\n  SGD: {optimizer: sgd}\ngrid: {note: [" + behaviours +
+                    "]}\nresources: {" + resources + "}\n")
+                   .cells;
+    all[0].resources = {};
+    return all;
+  }
+};
+
+TEST_F(GpuSchedulerTest, AWorkerGetsItsDeviceByUuid) {
+  says({kOneGpu});
+  const auto planned = on_gpu("device");
+  EXPECT_EQ(run(planned).done, 2);
+  const auto row = rows_of(planned[1].id).at(0);
+  EXPECT_THAT(row.devices, ElementsAre("GPU-aaaa"));
+  EXPECT_EQ(read_file(out_ / "runs" / row.run / "stdout.log"), "GPU-aaaa PCI_BUS_ID\n");
+}
+
+TEST_F(GpuSchedulerTest, MoreDevicesThanThereAreIsSaidAtOnce) {
+  says({kOneGpu});
+  const auto report = run(on_gpu("ok", "gpus: 2"));
+  ASSERT_EQ(report.not_started.size(), 1u);
+  EXPECT_EQ(report.not_started[0].reason, "needs 2 GPUs, 1 can be used here");
+}
+
+TEST_F(GpuSchedulerTest, ATimedRunWaitsForAStrangerToLeave) {
+  says({.gpus = kOneGpu, .processes = "GPU-aaaa, " + std::to_string(::getppid()) + ", 18432"});
+  std::thread stranger([&] {
+    for (int i = 0; i < 1000 && !read_queue(out_); ++i) ::usleep(5000);
+    says({kOneGpu});
+  });
+  EXPECT_EQ(run(on_gpu("ok", "gpus: 1, exclusive: true")).done, 2);
+  stranger.join();
+  EXPECT_THAT(display_.messages,
+              testing::Contains("waits: needs a GPU for itself, on GPU 0 18.0 GiB are held by process " +
+                                std::to_string(::getppid()) + " (not ours)"));
 }
 
 // --- orphans ---
