@@ -14,7 +14,6 @@
 #include "harness/schedule/cores.h"
 #include "harness/schedule/gpus.h"
 #include "harness/schedule/noise.h"
-#include "harness/schedule/progress.h"
 #include "harness/spec/resources.h"
 #include "harness/store/filesystem.h"
 
@@ -198,7 +197,10 @@ std::string percent(double share) {
 }
 
 std::string noise_text(const NoiseFloor& noise, const std::string& what) {
-  return "identical " + what + " of " + duration_text(noise.seconds) + " differ by less than " + percent(noise.floor) +
+  char length[32];
+  std::snprintf(length, sizeof length, noise.seconds < 1 ? "%.0f ms" : "%.1f s",
+                noise.seconds * (noise.seconds < 1 ? 1000 : 1));
+  return "identical " + what + " of " + length + " differ by less than " + percent(noise.floor) +
          " in 95 of 100 pairs (" + std::to_string(noise.pairs) + " A/A pairs)";
 }
 

@@ -4,6 +4,7 @@
 #include <map>
 #include <optional>
 #include <set>
+#include <utility>
 
 #include "core/error.h"
 #include "core/files.h"
@@ -64,11 +65,9 @@ class Auditor {
   void each_line(const fs::path& file, const Take& take) {
     const auto stamp = file_stamp(file);
     if (!stamp) return;
-    int number = 0;
     read_whole_lines(
         file, 0, stamp->size,
         [&](std::string_view line) {
-          ++number;
           const Json json = Json::parse(line, nullptr, /*allow_exceptions=*/false);
           if (!json.is_object()) {
             report_.unreadable_lines += !line.empty();

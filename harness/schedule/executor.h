@@ -62,6 +62,8 @@ class Executor {
   virtual AttemptStart start(const Launch& launch) = 0;
   /// Whether the worker that `start` names still is at work.
   virtual bool is_alive(const std::string& run, const AttemptStart& start) const;
+  /// Ends whatever a worker that is gone, and that nobody watched, has left behind.
+  virtual void end_leftovers(const std::string&, const AttemptStart&) {}
   /// Watches a worker that an earlier orchestrator started.
   virtual void adopt(const std::string& run, const AttemptStart& start) = 0;
   /// How the run's process ended; nothing while it lives. Afterwards the run is forgotten, and all that its worker

@@ -151,6 +151,10 @@ AttemptStart LocalExecutor::start(const Launch& launch) {
   return identity;
 }
 
+void LocalExecutor::end_leftovers(const std::string& run, const AttemptStart& start) {
+  if (!start.owner.empty()) end_stragglers(run_tag(run, start.owner), /*was_ours=*/false);
+}
+
 void LocalExecutor::adopt(const std::string& run, const AttemptStart& start) {
   auto process = std::make_unique<Process>();
   process->identity = start;

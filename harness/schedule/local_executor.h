@@ -27,6 +27,7 @@ class LocalExecutor : public Executor {
 
   Placement place(const Demand& demand) override { return machine_.place(demand); }
   AttemptStart start(const Launch& launch) override;
+  void end_leftovers(const std::string& run, const AttemptStart& start) override;
   void adopt(const std::string& run, const AttemptStart& start) override;
   std::optional<Ending> poll(const std::string& run) override;
   void warmed_up(const std::string& run) override { machine_.warmed_up(run); }

@@ -25,7 +25,7 @@ bool is_growing(const std::filesystem::path& folder) {
 
 }  // namespace
 
-std::vector<LiveRun> settle_orphans(Store& store, const Executor& executor) {
+std::vector<LiveRun> settle_orphans(Store& store, Executor& executor) {
   std::vector<LiveRun> alive;
   std::vector<std::string> settled;
   for (const auto& row : store.runs()) {
@@ -39,6 +39,7 @@ std::vector<LiveRun> settle_orphans(Store& store, const Executor& executor) {
         alive.push_back({row.run, row.cell, *attempts.unended, elsewhere});
         continue;
       }
+      if (!elsewhere) executor.end_leftovers(row.run, *attempts.unended);
     }
     auto end = classify({}, events, {.stderr_tail = tail_of(folder / "stderr.log", 0)});
     // Without a recorded start nothing ever ran: the worker waits for that record.

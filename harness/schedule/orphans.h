@@ -20,6 +20,6 @@ struct LiveRun {
 /// diverged when their events say so, else lost), and the store takes it. A run that was recorded on another machine is
 /// gone once its spool has been silent for ten minutes; until then it is only suspect. Returns the others.
 /// Call it while holding OutLock, after an ingest: otherwise another orchestrator's runs look like orphans.
-std::vector<LiveRun> settle_orphans(Store& store, const Executor& executor);
+std::vector<LiveRun> settle_orphans(Store& store, Executor& executor);
 
 }  // namespace pionbench

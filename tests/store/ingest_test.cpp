@@ -24,6 +24,104 @@ std::vector<double> values(const Store& store, const std::string& run, const std
   return out;
 }
 
+/// A second attempt that goes on behind event `from`, or starts over (-1).
+void resume(RunSpool& run, int attempt, std::int64_t from, int step) {
+  append_attempt(run.folder(), AttemptStart{attempt, "2026-01-02T04:00:00.000Z", "host", "boot", 4712, 99});
+  run.event({{"type", "run_started"},
+             {"schema", 1},
+             {"run", run.run()},
+             {"cell", run.cell()},
+             {"attempt", attempt},
+             {"resumed_from", from},
+             {"step", step},
+             {"environment", Json::object()}});
+}
+
+TEST(Ingest, WhatAResumedRunDoesAgainCountsOnce) {
+  TemporaryFolder out;
+  RunSpool run(out.path(), config(0));
+  run.start().phase(0, "setup", 1);
+  run.metric(1, "loss", 9).phase(1, "train", 2);
+  run.event({{"type", "checkpoint"}, {"step", 1}, {"path", "checkpoint.pt"}});  // seq 4
+  run.metric(2, "loss", 8).phase(2, "train", 2).evaluate(2, 0.1, 0.1);
+  run.event({{"type", "spectral"}, {"step", 2}, {"parameter", "w"}, {"head", -1}, {"values", {{"snr", 3}}}});
+  run.metric(3, "loss", 7).phase(3, "train", 2).end("lost", std::nullopt);
+  resume(run, 2, 4, 1);
+  auto store = writer(out);
+  store.ingest();
+  EXPECT_THAT(values(store, run.run(), "loss"), ElementsAre(9)) << "what comes is not there yet";
+  EXPECT_THAT(store.spectral(run.run()), IsEmpty());
+  EXPECT_THAT(store.series(run.run(), "evaluation/test/greedy"), IsEmpty());
+  EXPECT_EQ(store.runs().at(0).step, 1);
+
+  // It diverges earlier this time: nothing of the lost attempt may stand behind that.
+  run.metric(2, "loss", 8.5).phase(2, "train", 3).finish(2, "diverged").end("diverged", 77, "", 2);
+  store.ingest();
+  const auto row = store.runs().at(0);
+  EXPECT_THAT(values(store, run.run(), "loss"), ElementsAre(9, 8.5));
+  EXPECT_DOUBLE_EQ(row.train_seconds, 5) << "2 before the checkpoint, 3 behind it";
+  EXPECT_DOUBLE_EQ(row.phase_seconds.at(kDiscardedPhase), 4) << "spent, but in no clock";
+  EXPECT_DOUBLE_EQ(store.clocked_series(run.run(), "loss").at(1).train_seconds, 2) << "the clock goes on";
+  EXPECT_EQ(row.state, RunState::kDiverged);
+  EXPECT_THAT(store.verify(), IsEmpty());
+  const auto digest = store.digest();
+  EXPECT_EQ(Store::rebuild(out.path()), digest);
+}
+
+TEST(Ingest, ARunThatStartsOverBeginsFromNothing) {
+  TemporaryFolder out;
+  RunSpool run(out.path(), config(0));
+  run.start().metric(1, "loss", 9).phase(1, "train", 2).end("out of memory", 76);
+  resume(run, 2, -1, 0);
+  run.metric(1, "loss", 9.5).phase(1, "train", 3).finish(1).end("done", 0, "", 2);
+  auto store = writer(out);
+  store.ingest();
+  EXPECT_THAT(values(store, run.run(), "loss"), ElementsAre(9.5));
+  EXPECT_DOUBLE_EQ(store.runs().at(0).train_seconds, 3);
+}
+
+TEST(Ingest, AnAttemptKeepsWhatItWasGivenAndWhatItUsed) {
+  TemporaryFolder out;
+  RunSpool run(out.path(), config(0));
+  AttemptStart start{1, "2026-01-02T03:04:05.000Z", "host", "boot", 4711, 99};
+  start.owner = "host:1:2";
+  start.threads = 3;
+  start.accumulation = 4;
+  start.devices = {"GPU-a", "GPU-b"};
+  append_attempt(run.folder(), start);
+  AttemptEnd end{.attempt = 1, .ended_at = "2026-01-02T03:14:05.000Z", .outcome = "preempted"};
+  end.peak_memory = 1000;
+  end.peak_device_memory = 2000;
+  end.disturbance = "clocks held back";
+  append_attempt(run.folder(), end);
+  auto store = writer(out);
+  store.ingest();
+  const auto row = store.runs().at(0);
+  EXPECT_EQ(row.state, RunState::kPreempted);
+  EXPECT_EQ(row.accumulation, 4);
+  EXPECT_THAT(row.devices, ElementsAre("GPU-a", "GPU-b"));
+  EXPECT_EQ(row.peak_memory, 1000);
+  EXPECT_EQ(row.peak_device_memory, 2000);
+  EXPECT_EQ(row.disturbance, "clocks held back");
+  const auto digest = store.digest();
+  EXPECT_EQ(Store::rebuild(out.path()), digest);
+}
+
+TEST(Ingest, SpoolsWithoutTheNewerFieldsOfAttemptsAreTaken) {
+  TemporaryFolder out;
+  RunSpool run(out.path(), config(0));
+  append(
+      run.attempts(),
+      R"({"attempt":1,"boot_id":"b","host":"h","pid":1,"pid_start":2,"started_at":"2026-01-02T03:04:05.000Z","type":"attempt_started"})"
+      "\n"
+      R"({"attempt":1,"ended_at":"2026-01-02T03:05:05.000Z","exit_code":0,"outcome":"done","reason":"","signal":null,"stderr_tail":"","type":"attempt_ended","wall_seconds":1.5})"
+      "\n");
+  auto store = writer(out);
+  EXPECT_THAT(store.ingest().complaints, IsEmpty());
+  EXPECT_EQ(store.runs().at(0).state, RunState::kDone);
+  EXPECT_EQ(store.runs().at(0).accumulation, 1);
+}
+
 TEST(Ingest, EveryTypeOfEventCanBeReadBack) {
   TemporaryFolder out;
   RunSpool run(out.path(), config(0));

@@ -75,6 +75,33 @@ TEST(Migrate, VersionsRiseByOne) {
   for (const auto& step : migrations()) EXPECT_EQ(step.version, ++version);
 }
 
+TEST(Migrate, AStoreOfTheFirstVersionBecomesWhatARebuildGives) {
+  TemporaryFolder out;
+  RunSpool run(out.path(), config(0));
+  run.start().metric(1, "loss", 3).end("failed", 70, "it broke");
+  run.start(2);
+  {
+    // As version 0.1 wrote it: its schema, and an ingest of its columns.
+    const Database db(file_of(out), Database::Mode::kReadWrite);
+    migrate(db, migrations().first(1));
+    db.execute("INSERT INTO cells VALUES ('" + run.cell() + "', 'rlvr/arith', 'muon', '" +
+               canonical(to_json(config(0))) + "'); INSERT INTO runs (id, run, cell) VALUES (1, '" + run.run() +
+               "', '" + run.cell() +
+               "');"
+               "INSERT INTO attempts VALUES (1, 1, '2026-01-02T03:04:05.000Z', 'host', 'boot', 4711, 99, "
+               "'2026-01-02T03:14:05.000Z', 'failed', 70, NULL, 0, 'it broke', 'terminate called');"
+               "INSERT INTO attempts (run_id, attempt, started_at, host, boot_id, pid, pid_start) VALUES (1, 2, "
+               "'2026-01-02T03:04:05.000Z', 'host', 'boot', 4711, 99);"
+               "INSERT INTO spools VALUES ('runs/" +
+               run.run() + "/attempts.jsonl', " + std::to_string(std::filesystem::file_size(run.attempts())) +
+               ", 3, -1, 0, 0)");
+  }
+  Store store(out.path(), Store::Mode::kReadWrite);
+  store.ingest();
+  const auto digest = store.digest();
+  EXPECT_EQ(Store::rebuild(out.path()), digest);
+}
+
 TEST(Schema, EveryTableIsStrict) {
   const Database db("memory", Database::Mode::kMemory);
   migrate(db);
