@@ -5,9 +5,11 @@
 namespace pionbench {
 
 std::string kind_of(const CellConfig& config) {
-  Values settings = config.settings;
-  settings.erase("seed");
-  return config.suite + "\n" + config.optimizer + "\n" + to_json(settings).dump();
+  const Values& settings = config.settings;
+  std::string kind = config.suite + "\n" + config.optimizer;
+  for (const auto& [name, value] : settings)
+    if (name != "seed") kind += "\n" + name + "=" + to_text(value);
+  return kind;
 }
 
 void Learned::add(const std::string& kind, const RunRow& run) {
