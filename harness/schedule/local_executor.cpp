@@ -59,6 +59,7 @@ File open_for_append(const std::filesystem::path& path) {
 /// Between fork and exec: only calls that are safe there.
 void prepare_child() {
   ::setpgid(0, 0);
+  ::signal(SIGPIPE, SIG_DFL);
 #ifdef CLOSE_RANGE_CLOEXEC
   // The log, the database and the other gates are not the worker's business.
   ::close_range(3, ~0U, CLOSE_RANGE_CLOEXEC);
@@ -97,6 +98,7 @@ LocalExecutor::LocalExecutor(std::filesystem::path worker, int runs, Machine::So
                     kInternal);
   worker_ = std::filesystem::absolute(worker_);
   ::prctl(PR_SET_CHILD_SUBREAPER, 1);
+  ::signal(SIGPIPE, SIG_IGN);  // a worker may be killed while it waits at the gate: that is its end, not ours
 }
 
 LocalExecutor::~LocalExecutor() {

@@ -270,10 +270,10 @@ TEST_F(SchedulerTest, ASuiteThatCannotSplitItsBatchIsNotTriedAgainUnchanged) {
 
 TEST_F(SchedulerTest, ATimeLimitAsksForACheckpointAndTheNextCommandGoesOn) {
   const auto planned = cells("patient");
-  const auto report = run(planned, {.slots = 1, .time_limit_s = 1});
+  const auto report = run(planned, {.slots = 1, .time_limit_s = 3});
   ASSERT_EQ(report.failures.size(), 1u);
   EXPECT_EQ(report.failures[0].state, "timed out");
-  EXPECT_EQ(report.failures[0].reason, "stopped at its time limit of 1.0 s");
+  EXPECT_EQ(report.failures[0].reason, "stopped at its time limit of 3.0 s");
   EXPECT_EQ(run(planned).done, 1);
   EXPECT_EQ(rows_of(planned[1].id).at(0).attempts, 2);
 }

@@ -54,7 +54,9 @@ void append(const std::string& path, const std::string& line) {
 class Events {
  public:
   explicit Events(const std::string& folder) : path_(folder + "/events.jsonl") {
-    const std::string text = slurp(path_);
+    std::string text = slurp(path_);
+    if (!text.empty() && text.back() != '\n') append(path_, "\n");  // a torn last line is ended, and does not count
+    text.resize(text.rfind('\n') + 1);                              // npos + 1 is 0
     for (std::size_t at = 0; (at = text.find("\"seq\":", at)) != std::string::npos; ++at)
       next_ = std::max(next_, std::atol(text.c_str() + at + 6) + 1);
   }
