@@ -387,7 +387,11 @@ TEST_F(GpuSchedulerTest, MoreDevicesThanThereAreIsSaidAtOnce) {
 TEST_F(GpuSchedulerTest, ATimedRunWaitsForAStrangerToLeave) {
   says({.gpus = kOneGpu, .processes = "GPU-aaaa, " + std::to_string(::getppid()) + ", 18432"});
   std::thread stranger([&] {
-    for (int i = 0; i < 1000 && !read_queue(out_); ++i) ::usleep(5000);
+    const auto is_waited_for = [&] {
+      const auto queue = read_queue(out_);
+      return queue && !queue->waiting.empty() && queue->waiting[0].reason.find("for itself") != std::string::npos;
+    };
+    for (int i = 0; i < 1000 && !is_waited_for(); ++i) ::usleep(5000);
     says({kOneGpu});
   });
   EXPECT_EQ(run(on_gpu("ok", "gpus: 1, exclusive: true")).done, 2);

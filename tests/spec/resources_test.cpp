@@ -42,7 +42,7 @@ TEST_F(ResourcesTest, GoToEveryCellAndAreNoPartOfItsIdentity) {
 
 TEST_F(ResourcesTest, AScaleOverridesKeyByKey) {
   const std::string text =
-      kHead + "resources: {cores: 2, memory: 4GiB}\nscales:\n  paper: {resources: {memory: 64GiB}}\n";
+      kHead + "resources: {cores: 2, memory: 4GiB}\nscales:\n  quick: {}\n  paper: {resources: {memory: 64GiB}}\n";
   EXPECT_EQ(plan(text).cells[1].resources.memory_bytes, 4 * kGiB);
   const auto paper = plan(text, {.scale = "paper"}).cells[1].resources;
   EXPECT_EQ(paper.memory_bytes, 64 * kGiB);
