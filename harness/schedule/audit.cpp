@@ -1,5 +1,7 @@
 #include "harness/schedule/audit.h"
 
+#include <unistd.h>
+
 #include <algorithm>
 #include <map>
 #include <optional>
@@ -225,7 +227,15 @@ class Auditor {
     for (const auto& story : stories_)
       if (story.open) by_tag.erase(run_tag(story.run, story.open->owner));
     if (by_tag.empty()) return;
-    for (const auto& [pid, tag] : processes_with_any_run_tag())
+    const auto suspects = [&] {
+      std::vector<std::pair<int, std::string>> found = processes_with_any_run_tag();
+      std::erase_if(found, [&](const auto& process) { return !by_tag.contains(process.second); });
+      return found;
+    };
+    if (suspects().empty()) return;
+    // A worker that waits at its gate for an orchestrator that was just killed is on its way out: look twice.
+    ::usleep(300'000);
+    for (const auto& [pid, tag] : suspects())
       if (const auto it = by_tag.find(tag); it != by_tag.end())
         problem(it->second->run, "has ended, but process " + std::to_string(pid) + ", which it started, is alive");
   }
