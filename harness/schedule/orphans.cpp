@@ -32,15 +32,17 @@ std::vector<LiveRun> settle_orphans(Store& store, Executor& executor) {
     if (row.state != RunState::kRunning) continue;
     const auto folder = store.out() / "runs" / row.run;
     const auto attempts = read_attempt_facts(folder);
-    const auto events = read_event_facts(folder);
     if (attempts.unended) {
       const bool elsewhere = is_elsewhere(*attempts.unended);
-      if (elsewhere ? events.finished.empty() && is_growing(folder) : executor.is_alive(row.run, *attempts.unended)) {
+      if (elsewhere ? read_event_facts(folder).finished.empty() && is_growing(folder)
+                    : executor.is_alive(row.run, *attempts.unended)) {
         alive.push_back({row.run, row.cell, *attempts.unended, elsewhere});
         continue;
       }
       if (!elsewhere) executor.end_leftovers(row.run, *attempts.unended);
     }
+    // Only now: what is read while it lives may lack its last words.
+    const auto events = read_event_facts(folder);
     auto end = classify({}, events, {.stderr_tail = tail_of(folder / "stderr.log", 0)});
     // Without a recorded start nothing ever ran: the worker waits for that record.
     end.attempt = attempts.unended ? attempts.unended->attempt : attempts.last + 1;

@@ -1,11 +1,11 @@
 #include "harness/schedule/process.h"
 
 #include <dirent.h>
+#include <fcntl.h>
 #include <unistd.h>
 
 #include <charconv>
 #include <fstream>
-#include <iterator>
 #include <sstream>
 
 namespace pionbench {
@@ -18,9 +18,15 @@ struct ProcessStat {
   std::int64_t start = 0;  ///< ticks since boot
 };
 
+/// What can be read of a file under /proc. A process may be gone between open and read, which streams throw about.
 std::string slurp(const std::string& path) {
-  std::ifstream file(path, std::ios::binary);
-  return {std::istreambuf_iterator<char>(file), {}};
+  const int fd = ::open(path.c_str(), O_RDONLY | O_CLOEXEC);
+  if (fd < 0) return "";
+  std::string text;
+  char buffer[4096];
+  for (ssize_t n; (n = ::read(fd, buffer, sizeof buffer)) > 0;) text.append(buffer, static_cast<std::size_t>(n));
+  ::close(fd);
+  return text;
 }
 
 ProcessStat stat_of(int pid) {
