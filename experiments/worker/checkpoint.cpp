@@ -66,7 +66,8 @@ void write_archive(torch::serialize::OutputArchive& archive, const std::filesyst
 /// torch's own generators. Suites draw from generators of their own; this is for what does not.
 std::vector<at::Generator> generators() {
   std::vector<at::Generator> out = {at::globalContext().defaultGenerator(torch::kCPU)};
-  for (std::size_t i = 0; torch::cuda::is_available() && i < torch::cuda::device_count(); ++i)
+  const int devices = torch::cuda::is_available() ? static_cast<int>(torch::cuda::device_count()) : 0;
+  for (int i = 0; i < devices; ++i)
     out.push_back(at::globalContext().defaultGenerator(torch::Device(torch::kCUDA, static_cast<c10::DeviceIndex>(i))));
   return out;
 }
