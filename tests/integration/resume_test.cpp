@@ -151,7 +151,9 @@ TEST_F(Resume, ACurveIsBitIdenticalWhereverTheRunWasStopped) {
       EXPECT_EQ(got.values, expected.values) << "stopped after " << stopped_at << " values";
       EXPECT_EQ(got.clocked, expected.clocked) << "every step is once in the clock";
       EXPECT_EQ(got.attempts, 2);
-      if (blow.code == 75) EXPECT_GE(got.resumed_from.at(0), 0) << "it went on, and did not start over";
+      if (blow.code == 75) {
+        EXPECT_GE(got.resumed_from.at(0), 0) << "it went on, and did not start over";
+      }
     }
   }
 }
