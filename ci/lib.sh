@@ -12,6 +12,7 @@ debian_packages=(
   cmake ninja-build ccache g++ git python3 python3-venv
   libcli11-dev libspdlog-dev nlohmann-json3-dev libyaml-cpp-dev libsqlite3-dev libssl-dev
   libboost-dev libboost-filesystem-dev libboost-system-dev
+  libutf8proc-dev libpcre2-dev
   libgtest-dev libgmock-dev libbenchmark-dev
 )
 # torch is added by ci/setup only where none is importable: 2.11 to 2.13 are supported.
@@ -19,3 +20,5 @@ torch_requirement='torch==2.13.0'
 python_packages=(
   'numpy<3' 'vl-convert-python>=1.7,<2' 'jsonschema>=4,<5' 'tokenizers>=0.20,<0.23'
 )
+# Peers that only tests compare with: ci/setup --parity adds them, ci/test does so first.
+parity_packages=('transformers>=4.51,<6')

@@ -60,5 +60,7 @@ std::vector<Setting> common_settings();
 SuiteEntry maps_suite();
 SuiteEntry arith_suite();
 SuiteEntry arith_sft_suite();
+SuiteEntry algebra_suite();
+SuiteEntry algebra_sft_suite();
 
 }  // namespace pionbench

@@ -1,6 +1,6 @@
-/// Suite `rlvr/arith`: reinforcement learning with a verifiable reward on arithmetic word problems.
-///   per step: sample `prompts` problems, `samples` completions each; strict "#### N" reward; group advantages;
-///   `mini_batches` policy updates (1 = exactly on-policy: ratios are 1 and nothing is clipped)
+/// Suites `rlvr/arith` and `rlvr/algebra` (family.h): reinforcement learning with a verifiable reward.
+///   per step: sample `prompts` problems, `samples` completions each; reward; group advantages; `ppo_epochs` times
+///   `mini_batches` policy updates (1 of 1 = exactly on-policy: ratios are 1 and nothing is clipped)
 /// The primary metric is the sampled reward on the validation split; greedy stands beside it but saturates. The test
 /// split is read at the first and the last step only.
 
@@ -9,6 +9,7 @@
 #include "core/error.h"
 #include "experiments/rlvr/algorithm/policy_loss.h"
 #include "experiments/rlvr/evaluate.h"
+#include "experiments/rlvr/family.h"
 #include "experiments/rlvr/settings.h"
 #include "experiments/suite.h"
 #include "experiments/worker/probe.h"
@@ -25,6 +26,11 @@ constexpr int kPatience = 10;
 PolicyLossOptions loss_options(const Values& s) {
   PolicyLossOptions out;
   out.kind = get_text(s, "policy_loss") == "geo_mean" ? PolicyLossKind::kGeometricMean : PolicyLossKind::kPpoClip;
+  const auto& aggregation = get_text(s, "aggregation");
+  out.aggregation = aggregation == "seq-mean-token-mean"       ? Aggregation::kSequenceMean
+                    : aggregation == "seq-mean-token-sum"      ? Aggregation::kSequenceSum
+                    : aggregation == "seq-mean-token-sum-norm" ? Aggregation::kSequenceSumByWidth
+                                                               : Aggregation::kTokenMean;
   out.clip_low = get_real(s, "clip_low");
   out.clip_high = get_real(s, "clip_high");
   out.dual_clip = get_real(s, "dual_clip");
@@ -77,9 +83,10 @@ class Training {
   explicit Training(RunContext& context)
       : context_(context),
         s_(context.settings()),
+        family_(family_of(context.request.config.suite)),
         seed_(static_cast<std::uint64_t>(get_int(s_, "seed"))),
         steps_(get_int(s_, "steps")),
-        base_(context.input("rlvr/arith-sft")),
+        base_(context.input(family_.warm_start())),
         tokenizer_(Tokenizer::load(base_ / "tokenizer.json")),
         model_(base_, context.device, context.dtype),
         train_(read_problems(base_ / "train.jsonl")),
@@ -100,7 +107,7 @@ class Training {
       throw UserError("settings prompts, mini_batches: got " + std::to_string(get_int(s_, "prompts")) + " and " +
                       std::to_string(get_int(s_, "mini_batches")) + "; the second must divide the first");
     optimizer_ = optim::find_optimizer(context.request.config.optimizer).make(model_.parameters(), context.hyper());
-    if (loss_.kl_coef != 0) reference_.emplace(base_, context.device, context.dtype);
+    if (loss_.kl_coef != 0) reference_.emplace(base_, context.device, context.dtype, /*trainable=*/false);
   }
 
   /// Goes on from the run's checkpoint, where there is one.
@@ -144,7 +151,8 @@ class Training {
 
   void evaluate_at(std::int64_t step) {
     const auto on = [&](const std::vector<Problem>& problems, const char* split) {
-      evaluate(model_, tokenizer_, problems, split, step, seed_, get_int(s_, "max_new_tokens"), context_.events);
+      evaluate(model_, tokenizer_, problems, split, step, seed_, get_int(s_, "max_new_tokens"), family_.reward,
+               context_.events);
     };
     on(validation_, "validation");
     if (step == 0 || step == steps_) on(test_, "test");
@@ -161,23 +169,24 @@ class Training {
     options.temperature = get_real(s_, "temperature");
     options.seed = seed_ * 0x9e3779b97f4a7c15ull + static_cast<std::uint64_t>(step);
     const Rollout rollout = sample(model_, tokenizer_, problems, options);
-    const auto rewards = torch::tensor(rewards_of(rollout, problems), torch::kFloat64);
+    const auto rewards = torch::tensor(rewards_of(rollout, problems, family_.reward), torch::kFloat64);
     const auto advantages = group_advantages(rewards.view({-1, samples})).view(-1);  // [N] on the CPU
 
     TokenLogProbs old, reference;
-    const auto mini_batches = get_int(s_, "mini_batches");
+    const auto mini_batches = get_int(s_, "mini_batches"), epochs = get_int(s_, "ppo_epochs");
     {
       const torch::NoGradGuard no_grad;
-      if (mini_batches > 1) old = completion_logp(model_, rollout);
-      if (reference_) reference = completion_logp(*reference_, rollout);
+      if (mini_batches * epochs > 1) old = completion_logp(model_, rollout, {}, get_real(s_, "temperature"));
+      if (reference_) reference = completion_logp(*reference_, rollout, {}, get_real(s_, "temperature"));
     }
     Named values = {{"reward", rewards.mean().item<double>()},
                     {"completion_length", rollout.completion_lengths.to(torch::kFloat64).mean().item<double>()},
                     {"lr", lr_}};
     const auto per_batch = rewards.size(0) / mini_batches;
-    for (std::int64_t m = 0; m < mini_batches; ++m) {
+    for (std::int64_t u = 0; u < epochs * mini_batches; ++u) {
+      const auto m = u % mini_batches;
       const auto rows = torch::arange(m * per_batch, (m + 1) * per_batch);
-      update(step, rollout, rows, advantages, old, reference, m + 1 == mini_batches, timer, values);
+      update(step, rollout, rows, advantages, old, reference, u + 1 == epochs * mini_batches, timer, values);
     }
     timer.stop();
     context_.events.metric(step, values);
@@ -191,6 +200,7 @@ class Training {
     Denominators full;
     full.tokens = rollout.completion_lengths.index_select(0, rows.to(device)).sum().item<double>();
     full.sequences = static_cast<double>(rows.size(0));
+    full.width = static_cast<double>(get_int(s_, "max_new_tokens"));
     const auto live = loss_.kl_coef != 0 ? rows : rows.masked_select(advantages.index_select(0, rows) != 0);
     // Zero rather than undefined: when every group ties, momentum still moves the weights, as it does in verl.
     for (auto& w : trained_) w.mutable_grad() = torch::zeros_like(w);
@@ -199,7 +209,7 @@ class Training {
       // Σ over parts of a loss with the full batch's denominators is the full batch's loss.
       const auto piece = live.tensor_split(parts)[static_cast<std::size_t>(part)];
       const auto on_device = piece.to(device);
-      const auto now = completion_logp(model_, rollout, on_device);
+      const auto now = completion_logp(model_, rollout, on_device, get_real(s_, "temperature"));
       const auto width = now.logp.size(1);
       const auto narrow = [&](const TokenLogProbs& x) {
         return x.logp.defined() ? x.logp.index_select(0, on_device).narrow(1, 0, width) : now.logp.detach();
@@ -208,9 +218,11 @@ class Training {
                                     advantages.index_select(0, piece).to(device), now.mask, loss_, full);
       loss.loss.backward();
       const double share = static_cast<double>(piece.numel()) / static_cast<double>(live.numel());
-      if (part == 0) values["loss"] = values["clip_fraction"] = values["approximate_kl"] = 0;
+      if (part == 0)
+        for (const auto* name : {"loss", "clip_fraction", "clip_fraction_lower", "approximate_kl"}) values[name] = 0;
       values["loss"] += loss.loss.item<double>();
       values["clip_fraction"] += share * loss.clip_fraction;
+      values["clip_fraction_lower"] += share * loss.clip_fraction_lower;
       values["approximate_kl"] += share * loss.approximate_kl;
     }
     const double norm = torch::nn::utils::clip_grad_norm_(trained_, get_real(s_, "grad_clip"));
@@ -244,6 +256,7 @@ class Training {
 
   RunContext& context_;
   const Values& s_;
+  const Family& family_;
   std::uint64_t seed_;
   std::int64_t steps_;
   std::filesystem::path base_;
@@ -260,7 +273,7 @@ class Training {
   std::int64_t resumed_ = 0;
 };
 
-RunOutcome run_arith(RunContext& context) {
+RunOutcome run_rl(RunContext& context) {
   PhaseTimer setup(context.events, 0, "setup", context.device.is_cuda());
   Training training(context);
   training.restore();
@@ -268,16 +281,15 @@ RunOutcome run_arith(RunContext& context) {
   return training.run();
 }
 
-}  // namespace
-
-SuiteEntry arith_suite() {
+SuiteEntry suite_of(const Family& family) {
   using namespace std::string_literals;
   SuiteInfo info;
-  info.name = "rlvr/arith";
-  info.title = "RLVR on arithmetic word problems";
-  info.help = "GRPO or GMPO on a small Qwen3-architecture decoder, strict #### reward, warm start shared by all arms";
+  info.name = family.name;
+  info.version = family.name == "rlvr/arith" ? 2 : 1;  // 2: draws belong to the sequence, not to the batch
+  info.title = "RLVR on " + family.title;
+  info.help = "GRPO or GMPO on a small Qwen3-architecture decoder, " + family.help + ", warm start shared by all arms";
   info.primary_metric = "evaluation/validation/sampled";
-  info.prerequisite = "rlvr/arith-sft";
+  info.prerequisite = family.warm_start();
   info.batch_setting = "prompts";
   info.table.settings = warm_start_settings();
   const std::vector<Setting> own = {
@@ -285,9 +297,13 @@ SuiteEntry arith_suite() {
       int_setting("eval_every", 5, 1, 1000000, "steps between validations; step 0 and the last always"),
       int_setting("prompts", 16, 1, 65536, "problems per step"),
       int_setting("samples", 8, 1, 4096, "completions per problem"),
-      int_setting("mini_batches", 1, 1, 64, "policy updates per step; divides prompts"),
+      int_setting("mini_batches", 1, 1, 64, "policy updates per epoch of a step; divides prompts"),
+      int_setting("ppo_epochs", 1, 1, 64, "times that each step's completions are gone through"),
       real_setting("temperature", 1.0, 0.01, 10, "of training samples"),
       choice_setting("policy_loss", "ppo_clip", {"ppo_clip", "geo_mean"}, "GRPO's or GMPO's objective"),
+      choice_setting("aggregation", "token-mean",
+                     {"token-mean", "seq-mean-token-mean", "seq-mean-token-sum", "seq-mean-token-sum-norm"},
+                     "of token losses (ppo_clip) and of the KL penalty; the last divides by max_new_tokens"),
       real_setting("clip_low", 0.2, 0, 10, "lower clip range"),
       real_setting("clip_high", 0.2, 0, 10, "upper clip range"),
       real_setting("dual_clip", 3.0, 1, 1e6, "bound for negative advantages (ppo_clip)"),
@@ -307,7 +323,17 @@ SuiteEntry arith_suite() {
          "geometric-mean ratio, wider clip",
          {{"policy_loss", "geo_mean"s}, {"clip_low", 0.4}, {"clip_high", 0.4}}}}},
   };
-  return {info, run_arith};
+  return {info, run_rl};
+}
+
+}  // namespace
+
+SuiteEntry arith_suite() {
+  return suite_of(arith_family());
+}
+
+SuiteEntry algebra_suite() {
+  return suite_of(algebra_family());
 }
 
 }  // namespace pionbench

@@ -1,11 +1,11 @@
-/// Suite `rlvr/arith-sft`: the supervised warm start of rlvr/arith, on completion tokens only, with AdamW. One run per
-/// seed serves every arm. Leaves a Hugging Face style folder (config.json, model.safetensors, tokenizer.json) and the
-/// problems as JSONL in its artifacts.
+/// Suites `rlvr/arith-sft` and `rlvr/algebra-sft`: the supervised warm start, on completion tokens only, with AdamW.
+/// One run per seed serves every arm. Leaves a Hugging Face style folder (config.json, model.safetensors,
+/// tokenizer.json) and the problems as JSONL in its artifacts.
 
 #include <random>
 
-#include "experiments/rlvr/data/arith.h"
 #include "experiments/rlvr/evaluate.h"
+#include "experiments/rlvr/family.h"
 #include "experiments/rlvr/settings.h"
 #include "experiments/suite.h"
 
@@ -74,17 +74,18 @@ double lr_factor(std::int64_t step, std::int64_t steps, std::int64_t warmup, dou
   return rise * (tail > 0 ? std::min(1.0, left / tail) : 1.0);
 }
 
-RunOutcome run_arith_sft(RunContext& context) {
+RunOutcome run_sft(RunContext& context) {
   const Values& s = context.settings();
+  const Family& family = family_of(context.request.config.suite);
   const auto seed = static_cast<std::uint64_t>(get_int(s, "seed"));
   const auto steps = get_int(s, "warm_steps"), batch = get_int(s, "warm_batch");
   const bool cuda = context.device.is_cuda();
 
   PhaseTimer setup(context.events, 0, "setup", cuda);
   const auto data =
-      generate_arith(static_cast<std::uint64_t>(get_int(s, "data_seed")),
-                     {get_int(s, "train_problems"), get_int(s, "validation_problems"), get_int(s, "test_problems")});
-  const auto tokenizer = Tokenizer::from_words(arith_vocabulary());
+      family.generate(static_cast<std::uint64_t>(get_int(s, "data_seed")),
+                      {get_int(s, "train_problems"), get_int(s, "validation_problems"), get_int(s, "test_problems")});
+  const auto tokenizer = Tokenizer::from_words(family.vocabulary());
   const Qwen3 model(model_config(s, tokenizer.size()), seed, get_real(s, "residual_init"), context.device,
                     context.dtype);
   std::vector<torch::Tensor> tensors;
@@ -133,14 +134,15 @@ RunOutcome run_arith_sft(RunContext& context) {
     }
     if (context.checkpoint.is_due()) save_state(step);
   }
-  evaluate(model, tokenizer, data.validation, "validation", steps, seed, get_int(s, "max_new_tokens"), context.events);
+  evaluate(model, tokenizer, data.validation, "validation", steps, seed, get_int(s, "max_new_tokens"), family.reward,
+           context.events);
 
   PhaseTimer save(context.events, steps, "save", cuda);
   model.save(context.artifacts());
   tokenizer.save(context.artifacts() / "tokenizer.json");
-  write_problems(context.artifacts() / "train.jsonl", data.train);
-  write_problems(context.artifacts() / "validation.jsonl", data.validation);
-  write_problems(context.artifacts() / "test.jsonl", data.test);
+  write_problems(context.artifacts() / "train.jsonl", data.train, family.schema);
+  write_problems(context.artifacts() / "validation.jsonl", data.validation, family.schema);
+  write_problems(context.artifacts() / "test.jsonl", data.test, family.schema);
   write_demonstrations(context.artifacts() / "demonstrations.jsonl", data.demonstrations);
   for (const char* name : {"config.json", "model.safetensors", "tokenizer.json", "train.jsonl", "validation.jsonl",
                            "test.jsonl", "demonstrations.jsonl"})
@@ -149,18 +151,27 @@ RunOutcome run_arith_sft(RunContext& context) {
   return {RunStatus::kDone, steps};
 }
 
-}  // namespace
-
-SuiteEntry arith_sft_suite() {
+SuiteEntry suite_of(const Family& family) {
   SuiteInfo info;
-  info.name = "rlvr/arith-sft";
-  info.title = "Supervised warm start on arithmetic word problems";
+  info.name = family.warm_start();
+  info.version = family.name == "rlvr/arith" ? 2 : 1;  // 2: draws belong to the sequence, not to the batch
+  info.title = "Supervised warm start on " + family.title;
   info.help = "four demonstration styles, one of which will be rewarded; shared by all arms of a seed";
   info.takes_optimizer = false;
   info.primary_metric = "evaluation/validation/sampled";
   info.table = {rlvr::warm_start_settings(), {rlvr::model_bundles()}};
   info.batch_setting = "warm_batch";
-  return {info, run_arith_sft};
+  return {info, run_sft};
+}
+
+}  // namespace
+
+SuiteEntry arith_sft_suite() {
+  return suite_of(arith_family());
+}
+
+SuiteEntry algebra_sft_suite() {
+  return suite_of(algebra_family());
 }
 
 }  // namespace pionbench

@@ -5,8 +5,8 @@
 namespace pionbench::rlvr {
 namespace {
 
-// Bounds the cache; 256 sequences are also where decoding on one core stops gaining from larger batches.
-constexpr std::size_t kBatch = 256;
+// Bounds what is held of prompts and completions; the engine bounds its own memory.
+constexpr std::size_t kBatch = 1024;
 
 double mean(const std::vector<double>& x) {
   return x.empty() ? 0 : std::accumulate(x.begin(), x.end(), 0.0) / static_cast<double>(x.size());
@@ -16,7 +16,7 @@ double mean(const std::vector<double>& x) {
 
 Evaluation evaluate(const Qwen3& model, const Tokenizer& tokenizer, const std::vector<Problem>& problems,
                     const std::string& split, std::int64_t step, std::uint64_t seed, std::int64_t max_new_tokens,
-                    EventWriter& events) {
+                    RewardFunction reward, EventWriter& events) {
   const PhaseTimer timer(events, step, "evaluate");
   std::map<std::string, std::vector<double>> items;
   double length = 0;
@@ -27,10 +27,11 @@ Evaluation evaluate(const Qwen3& model, const Tokenizer& tokenizer, const std::v
       SampleOptions options;
       options.max_new_tokens = max_new_tokens;
       options.temperature = greedy ? 0.0 : 1.0;
-      options.seed = (seed * 1000003ull + static_cast<std::uint64_t>(step)) * 1000003ull + begin;
+      options.seed = (seed * 1000003ull + static_cast<std::uint64_t>(step)) * 1000003ull;
+      options.first_stream = begin;  // a problem's draw does not depend on how the split is cut
       const auto rollout = sample(model, tokenizer, batch, options);
       auto& scores = items[greedy ? "greedy" : "sampled"];
-      const auto rewards = rewards_of(rollout, batch);
+      const auto rewards = rewards_of(rollout, batch, reward);
       scores.insert(scores.end(), rewards.begin(), rewards.end());
       if (!greedy) length += rollout.completion_lengths.sum().item<double>();
     }

@@ -4,10 +4,12 @@
 #include <gtest/gtest.h>
 
 #include <filesystem>
-#include <fstream>
+#include <map>
 
 #include "core/error.h"
 #include "core/files.h"
+#include "experiments/rlvr/model/decoder.h"
+#include "tests/rlvr_data/support.h"
 
 namespace pionbench::rlvr {
 namespace {
@@ -31,33 +33,31 @@ Qwen3 make(torch::Dtype dtype = torch::kFloat64) {
   return Qwen3(tiny(), 5, 1.0, torch::kCPU, dtype);
 }
 
-fs::path scratch(const std::string& name) {
-  const auto folder = fs::temp_directory_path() / ("pionbench-model-" + std::to_string(::getpid())) / name;
+fs::path folder_of(const std::string& name) {
+  const auto folder = scratch("model-" + name);
   fs::create_directories(folder);
   return folder;
 }
 
-std::string message(auto&& action) {
-  try {
-    action();
-  } catch (const UserError& e) {
-    return e.what();
-  }
-  return "no error";
-}
-
-TEST(Qwen3, DecodingWithTheCacheEqualsTheFullForward) {
+TEST(Decoder, OneTokenAtATimeEqualsTheFullForward) {
   const auto model = make();
   torch::manual_seed(1);
   // Prompts of unequal length, right-padded; the decoded tokens follow each prompt without a gap.
   const auto lengths = torch::tensor({5, 3, 1});
   const auto prompts = torch::randint(3, 23, {3, 5});
   const auto extra = torch::randint(3, 23, {3, 4});
-  KvCache cache;
-  std::vector<torch::Tensor> decoded = {model.prefill(prompts, lengths, 4, cache)};
-  auto positions = lengths.clone();
+  const Decoder decoder(model);
+  KvCache prompt_cache;
+  std::vector<torch::Tensor> decoded = {decoder.prefill(prompts, lengths, prompt_cache)};
+  // Slots in another order than the prompts, one of them empty.
+  auto cache = decoder.make_cache(4, 9);
+  const auto slots = torch::tensor({2, 0, 3});
+  cache.copy_from(prompt_cache, torch::arange(3), slots, 5);
+  auto positions = torch::zeros({4}, torch::kInt64).index_copy(0, slots, lengths);
   for (int t = 0; t < 4; ++t) {
-    decoded.push_back(model.decode(extra.select(1, t), positions, cache));
+    const auto tokens = torch::zeros({4}, torch::kInt64).index_copy(0, slots, extra.select(1, t));
+    decoded.push_back(
+        decoder.decode(tokens, positions, positions.max().item<std::int64_t>() + 1, cache).index_select(0, slots));
     positions = positions + 1;
   }
   for (int b = 0; b < 3; ++b) {
@@ -70,6 +70,28 @@ TEST(Qwen3, DecodingWithTheCacheEqualsTheFullForward) {
   }
 }
 
+TEST(Decoder, RowsOfACacheCanBeTakenOutAndPutBack) {
+  const auto model = make();
+  const Decoder decoder(model);
+  const auto prompts = torch::randint(3, 23, {2, 4});
+  const auto lengths = torch::tensor({4, 2});
+  KvCache both;
+  decoder.prefill(prompts, lengths, both);
+  auto three = decoder.make_cache(3, 6);
+  three.copy_from(both.row(1, 2), torch::zeros({3}, torch::kInt64), torch::arange(3), 2);
+  const auto token = torch::full({3}, 7, torch::kInt64), position = torch::full({3}, 2, torch::kInt64);
+  const auto tripled = decoder.decode(token, position, 3, three);
+  EXPECT_TRUE(torch::allclose(tripled[0], tripled[2], 1e-6, 1e-7));
+  const auto expected =
+      model.logits(model.forward(torch::cat({prompts[1].narrow(0, 0, 2), token.narrow(0, 0, 1)}).unsqueeze(0)));
+  EXPECT_LT((tripled[1] - expected[0][2]).abs().max().item<double>(), 1e-6);
+  auto one = three.selected(torch::tensor({1}));
+  EXPECT_EQ(one.slots(), 1);
+  EXPECT_LT(
+      (decoder.decode(token.narrow(0, 0, 1), position.narrow(0, 0, 1), 3, one) - tripled[1]).abs().max().item<double>(),
+      1e-6);
+}
+
 TEST(Qwen3, PaddingOnTheRightChangesNothingBeforeIt) {
   const auto model = make();
   const auto tokens = torch::randint(3, 23, {2, 6});
@@ -77,18 +99,79 @@ TEST(Qwen3, PaddingOnTheRightChangesNothingBeforeIt) {
   EXPECT_TRUE(torch::allclose(model.forward(padded).narrow(1, 0, 6), model.forward(tokens), 1e-9, 1e-9));
 }
 
-TEST(Qwen3, RepeatedCachesDecodeLikeSeparateOnes) {
-  const auto model = make();
-  const auto prompts = torch::randint(3, 23, {2, 4});
-  const auto lengths = torch::tensor({4, 2});
-  KvCache one;
-  model.prefill(prompts, lengths, 1, one);
-  auto three = one.repeat(3);
-  const auto token = torch::randint(3, 23, {6});
-  const auto repeated = model.decode(token, lengths.repeat_interleave(3), three);
-  KvCache separate;
-  model.prefill(prompts.repeat_interleave(3, 0), lengths.repeat_interleave(3), 1, separate);
-  EXPECT_TRUE(torch::allclose(repeated, model.decode(token, lengths.repeat_interleave(3), separate), 1e-9, 1e-9));
+/// Gradients of a scalar of the hidden states, by parameter.
+std::vector<torch::Tensor> gradients(const Qwen3& model, const torch::Tensor& tokens) {
+  for (const auto& p : model.parameters()) p.tensor.mutable_grad() = torch::Tensor();
+  model.logits(model.forward(tokens)).to(torch::kFloat64).square().mean().backward();
+  std::vector<torch::Tensor> out;
+  for (const auto& p : model.parameters()) out.push_back(p.tensor.grad());
+  return out;
+}
+
+TEST(Qwen3, GradientCheckpointingChangesNeitherValuesNorGradients) {
+  auto model = make();
+  torch::manual_seed(3);
+  const auto tokens = torch::randint(3, 23, {2, 6});
+  const auto plain = gradients(model, tokens);
+  const auto value = model.forward(tokens);
+  model.set_gradient_checkpointing(true);
+  EXPECT_TRUE(torch::equal(model.forward(tokens), value));
+  const auto again = gradients(model, tokens);
+  for (std::size_t i = 0; i < plain.size(); ++i)
+    EXPECT_TRUE(torch::allclose(again[i], plain[i], 1e-12, 1e-12)) << model.parameters()[i].name;
+}
+
+TEST(Qwen3, GradientCheckpointingRespectsFrozenParameters) {
+  auto model = make();
+  const auto tokens = torch::randint(3, 23, {2, 6});
+  const auto plain = gradients(model, tokens);
+  model.set_gradient_checkpointing(true);
+  for (const auto& p : model.parameters())
+    if (!optim::is_matrix(p.role)) {
+      auto tensor = p.tensor;
+      tensor.set_requires_grad(false);
+    }
+  const auto frozen = gradients(model, tokens);
+  for (std::size_t i = 0; i < plain.size(); ++i) {
+    const auto& p = model.parameters()[i];
+    ASSERT_EQ(frozen[i].defined(), optim::is_matrix(p.role)) << p.name;
+    EXPECT_TRUE(!frozen[i].defined() || torch::allclose(frozen[i], plain[i], 1e-12, 1e-12)) << p.name;
+  }
+}
+
+TEST(Qwen3, ComputesInBfloat16OnFloat32MasterWeights) {
+  const auto exact = make(torch::kFloat32), rounded = make(torch::kBFloat16);
+  const auto tokens = torch::randint(3, 23, {2, 6});
+  for (std::size_t i = 0; i < exact.parameters().size(); ++i) {
+    EXPECT_EQ(rounded.parameters()[i].tensor.scalar_type(), torch::kFloat32);
+    EXPECT_TRUE(torch::equal(rounded.parameters()[i].tensor, exact.parameters()[i].tensor));
+  }
+  const auto hidden = rounded.forward(tokens);
+  EXPECT_EQ(hidden.scalar_type(), torch::kBFloat16);
+  // bfloat16 keeps 8 bits: three decimal digits of values around 1, over two blocks.
+  EXPECT_LT((hidden.to(torch::kFloat32) - exact.forward(tokens)).abs().max().item<double>(), 0.15);
+  const auto theirs = gradients(exact, tokens), ours = gradients(rounded, tokens);
+  for (std::size_t i = 0; i < ours.size(); ++i) {
+    EXPECT_EQ(ours[i].scalar_type(), torch::kFloat32);
+    EXPECT_LT((ours[i] - theirs[i]).norm().item<double>(), 0.25 * theirs[i].norm().item<double>() + 1e-6)
+        << exact.parameters()[i].name;
+  }
+  // An update below bfloat16's resolution is kept: that is what master weights are for.
+  const torch::NoGradGuard no_grad;
+  auto weight = rounded.parameters()[1].tensor;
+  const auto before = weight.clone();
+  weight.add_(1e-5);
+  EXPECT_FALSE(torch::equal(weight, before));
+}
+
+TEST(Qwen3, AReferenceIsKeptInTheComputeTypeWithoutGradient) {
+  const auto folder = folder_of("reference");
+  make(torch::kFloat32).save(folder);
+  const Qwen3 reference(folder, torch::kCPU, torch::kBFloat16, /*trainable=*/false);
+  for (const auto& p : reference.parameters()) {
+    EXPECT_EQ(p.tensor.scalar_type(), torch::kBFloat16);
+    EXPECT_FALSE(p.tensor.requires_grad());
+  }
 }
 
 TEST(Qwen3, IsTheSameFromTheSameSeedAndAnotherFromAnother) {
@@ -99,7 +182,7 @@ TEST(Qwen3, IsTheSameFromTheSameSeedAndAnotherFromAnother) {
 }
 
 TEST(Qwen3, SavedAndLoadedItComputesTheSame) {
-  const auto folder = scratch("round-trip");
+  const auto folder = folder_of("round-trip");
   const auto model = make(torch::kFloat32);
   model.save(folder);
   const Qwen3 loaded(folder, torch::kCPU, torch::kFloat32);
@@ -122,7 +205,7 @@ TEST(Qwen3, TagsEveryParameterWithRoleAndHeads) {
 }
 
 TEST(Qwen3, ConfigReadsBothRopeSpellingsAndNamesWhatIsWrong) {
-  const auto file = scratch("config") / "config.json";
+  const auto file = folder_of("config") / "config.json";
   const std::string sizes =
       R"("model_type":"qwen3","vocab_size":23,"hidden_size":16,"num_hidden_layers":2,"num_attention_heads":4,)"
       R"("num_key_value_heads":2,"head_dim":6,"intermediate_size":24)";
@@ -134,15 +217,28 @@ TEST(Qwen3, ConfigReadsBothRopeSpellingsAndNamesWhatIsWrong) {
   EXPECT_THAT(message([&] { Qwen3Config::load(file); }), HasSubstr("model_type must be \"qwen3\", got \"llama\""));
   write_file_atomic(file, R"({"model_type":"qwen3","vocab_size":-4})");
   EXPECT_THAT(message([&] { Qwen3Config::load(file); }), HasSubstr("vocab_size must be a positive integer, got -4"));
+  const auto with = [&](const std::string& field) {
+    write_file_atomic(file, "{" + sizes + "," + field + "}");
+    return message([&] { Qwen3Config::load(file); });
+  };
+  EXPECT_THAT(with(R"("attention_bias":true)"), HasSubstr("attention_bias is true; only false is implemented"));
+  EXPECT_THAT(with(R"("hidden_act":"gelu")"), HasSubstr("hidden_act is \"gelu\"; only \"silu\""));
+  EXPECT_THAT(with(R"("use_sliding_window":true)"), HasSubstr("use_sliding_window"));
+  EXPECT_THAT(with(R"("rope_scaling":{"type":"yarn"})"), HasSubstr("rope_scaling is an object"));
+  EXPECT_THAT(with(R"("rope_parameters":{"rope_type":"yarn","rope_theta":1e6})"), HasSubstr("rope_type is \"yarn\""));
+  EXPECT_THAT(with(R"("rope_theta":-1)"), HasSubstr("must be positive"));
+  EXPECT_EQ(with(R"("rope_scaling":null,"attention_bias":false)"), "no error");
 }
 
 TEST(Safetensors, RoundTripsEveryType) {
-  const auto file = scratch("types") / "x.safetensors";
+  const auto file = folder_of("types") / "x.safetensors";
   NamedTensors in = {{"a", torch::randn({3, 2})},
                      {"b", torch::randn({4}, torch::kFloat64)},
                      {"c", torch::randn({2, 2}).to(torch::kBFloat16)},
                      {"d", torch::randn({5}).to(torch::kFloat16)},
                      {"e", torch::arange(6).view({2, 3})},
+                     {"f", torch::tensor({true, false, true})},
+                     {"scalar", torch::tensor(3.5)},
                      {"empty", torch::empty({0, 3})}};
   write_safetensors(file, in);
   const auto out = read_safetensors(file);
@@ -151,7 +247,7 @@ TEST(Safetensors, RoundTripsEveryType) {
 }
 
 TEST(Safetensors, MalformedFilesAreRefusedWithFileAndReason) {
-  const auto file = scratch("bad") / "x.safetensors";
+  const auto file = folder_of("bad") / "x.safetensors";
   const auto with_header = [&](const std::string& header, std::size_t data) {
     std::string bytes;
     for (int i = 0; i < 8; ++i) bytes += static_cast<char>(header.size() >> (8 * i) & 255);
@@ -180,8 +276,40 @@ TEST(Safetensors, MalformedFilesAreRefusedWithFileAndReason) {
   EXPECT_THAT(message([&] { read_safetensors(file.parent_path() / "absent"); }), HasSubstr("No such file"));
 }
 
+TEST(Safetensors, TensorsOutliveTheFileAndWritingToThemLeavesItAlone) {
+  const auto file = folder_of("map") / "x.safetensors";
+  write_safetensors(file, {{"a", torch::ones({4})}});
+  auto tensors = read_safetensors(file);
+  tensors["a"].add_(1);
+  EXPECT_EQ(read_safetensors(file)["a"].sum().item<double>(), 4);
+  fs::remove(file);
+  EXPECT_EQ(tensors["a"].sum().item<double>(), 8);
+}
+
+TEST(Safetensors, ShardsAreReadByTheirIndexAndMustAgreeWithIt) {
+  const auto folder = folder_of("shards");
+  const auto a = torch::randn({3}), b = torch::randn({2, 2});
+  const auto index = folder / "model.safetensors.index.json";
+  write_safetensors(folder / "one.safetensors", {{"a", a}});
+  write_safetensors(folder / "two.safetensors", {{"b", b}});
+  const auto with = [&](const std::string& map) {
+    write_file_atomic(index, "{\"weight_map\":" + map + "}");
+    return message([&] { read_checkpoint(folder); });
+  };
+  ASSERT_EQ(with(R"({"a":"one.safetensors","b":"two.safetensors"})"), "no error");
+  const auto tensors = read_checkpoint(folder);
+  EXPECT_TRUE(torch::equal(tensors.at("a"), a) && torch::equal(tensors.at("b"), b));
+  EXPECT_THAT(with(R"({"a":"one.safetensors","b":"one.safetensors"})"), HasSubstr("lacks tensor \"b\""));
+  EXPECT_THAT(with(R"({"a":"one.safetensors","b":"three.safetensors"})"), HasSubstr("three.safetensors"));
+  EXPECT_THAT(with(R"({"a":"one.safetensors","c":"two.safetensors"})"), HasSubstr("holds tensor \"b\""));
+  EXPECT_THAT(with(R"({"a":"../one.safetensors"})"), HasSubstr("must be a file beside the index"));
+  EXPECT_THAT(with("[]"), HasSubstr("not a shard index"));
+  fs::remove(index);
+  EXPECT_THAT(message([&] { read_checkpoint(folder); }), HasSubstr("model.safetensors: No such file"));
+}
+
 TEST(Safetensors, AMissingTensorOrAWrongShapeIsNamedWhenAModelLoads) {
-  const auto folder = scratch("mismatch");
+  const auto folder = folder_of("mismatch");
   const auto model = make(torch::kFloat32);
   model.save(folder);
   auto tensors = read_safetensors(folder / "model.safetensors");
@@ -194,6 +322,64 @@ TEST(Safetensors, AMissingTensorOrAWrongShapeIsNamedWhenAModelLoads) {
   write_safetensors(folder / "model.safetensors", tensors);
   EXPECT_THAT(message([&] { Qwen3(folder, torch::kCPU, torch::kFloat32); }),
               HasSubstr("has shape [7], config.json says [16]"));
+}
+
+void expect_parity(const Qwen3& model, const NamedTensors& reference) {
+  const auto& tokens = reference.at("tokens");
+  const auto logits = model.logits(model.forward(tokens));
+  EXPECT_LT((logits - reference.at("logits")).abs().max().item<double>(), 1e-4);
+  logits.mean().backward();
+  const auto& expected = reference.at("gradient");
+  const auto gradient = model.layers()[0].q.grad();
+  EXPECT_LT((gradient - expected).abs().max().item<double>(), 1e-4 * expected.abs().max().item<double>() + 1e-8);
+  // Greedy text, token by token through the cache.
+  const Decoder decoder(model);
+  KvCache prompt_cache;
+  const auto rows = tokens.size(0), prompt = tokens.size(1), length = reference.at("greedy").size(1);
+  auto next = decoder.prefill(tokens, torch::full({rows}, prompt, torch::kInt64), prompt_cache).argmax(-1);
+  auto cache = decoder.make_cache(rows, prompt + length);
+  cache.copy_from(prompt_cache, torch::arange(rows), torch::arange(rows), prompt);
+  std::vector<torch::Tensor> greedy = {next};
+  for (std::int64_t t = 0; t + 1 < length; ++t) {
+    next = decoder.decode(next, torch::full({rows}, prompt + t, torch::kInt64), prompt + t + 1, cache).argmax(-1);
+    greedy.push_back(next);
+  }
+  EXPECT_TRUE(torch::equal(torch::stack(greedy, 1), reference.at("greedy")));
+}
+
+constexpr const char* kNoTransformers =
+    "the Python at PIONBENCH_PYTHON has no transformers; ci/setup --parity installs it";
+
+TEST(TransformersParity, LogitsGradientsAndGreedyTextAgreeOnItsOwnCheckpoints) {
+  const auto folder = folder_of("hf");
+  const auto made = run_tool("qwen3_reference.py", "make " + folder.string() + " tied untied bf16 fp16 sharded old");
+  if (!made) GTEST_SKIP() << kNoTransformers;
+  ASSERT_EQ(*made, 0);
+  for (const std::string name : {"tied", "untied", "bf16", "fp16", "sharded", "old"}) {
+    SCOPED_TRACE(name);
+    EXPECT_EQ(fs::exists(folder / name / "model.safetensors.index.json"), name == "sharded");
+    expect_parity(Qwen3(folder / name, torch::kCPU, torch::kFloat32),
+                  read_safetensors(folder / name / "reference.out"));
+  }
+}
+
+TEST(TransformersParity, TransformersReadsOurCheckpointsAndComputesTheSame) {
+  const auto folder = folder_of("ours");
+  std::vector<Qwen3> models;
+  for (const bool tied : {true, false}) {
+    auto config = tiny();
+    config.head_dim = 8;
+    config.tied = tied;
+    config.rope_theta = 12345;
+    models.emplace_back(config, 8, 1.0, torch::kCPU, torch::kFloat32);
+    models.back().save(folder / (tied ? "tied" : "untied"));
+  }
+  const auto code =
+      run_tool("qwen3_reference.py", "run " + (folder / "tied").string() + " " + (folder / "untied").string());
+  if (!code) GTEST_SKIP() << kNoTransformers;
+  ASSERT_EQ(*code, 0);
+  expect_parity(models[0], read_safetensors(folder / "tied" / "reference.out"));
+  expect_parity(models[1], read_safetensors(folder / "untied" / "reference.out"));
 }
 
 TEST(GpuQwen3, AgreesWithTheCpu) {

@@ -1,13 +1,10 @@
 #include "experiments/rlvr/data/arith.h"
 
 #include <array>
-#include <random>
-#include <set>
 
 namespace pionbench::rlvr {
 namespace {
 
-constexpr int kLargest = 59;
 constexpr std::array kNames = {"Tom", "Ann", "Max", "Eva"};
 constexpr std::array kItems = {"apples", "pens", "books", "coins", "nuts", "cards", "shells", "stones"};
 constexpr std::size_t kTidyItems = 3;
@@ -23,25 +20,9 @@ struct Draft {
   std::vector<Step> steps;
 };
 
-class Random {
- public:
-  explicit Random(std::uint64_t seed) : engine_(seed) {}
-  /// 0 .. n − 1. The bias of the remainder is below 1e-17 for the n used here.
-  std::size_t below(std::size_t n) { return engine_() % n; }
-  int between(int low, int high) { return low + static_cast<int>(below(static_cast<std::size_t>(high - low + 1))); }
-  double unit() { return static_cast<double>(engine_() >> 11) * 0x1.0p-53; }
-
- private:
-  std::mt19937_64 engine_;
-};
-
 int apply(int value, const Step& step) {
   if (step.symbol == '+') return value + step.operand;
   return step.symbol == '-' ? value - step.operand : value * step.operand;
-}
-
-bool in_range(int value) {
-  return value >= 0 && value <= kLargest;
 }
 
 Step draw_step(Random& random, int value) {
@@ -105,11 +86,7 @@ std::string sloppy(const Draft& draft, Random& random) {
   for (;;) {
     bool valid = true;
     auto text = worked(draft, "####", [&](int value) {
-      if (random.unit() < 0.6) {
-        static constexpr std::array kSlips = {1, 2, 10};
-        const int slip = kSlips[random.below(kSlips.size())];
-        value += random.below(2) == 0 ? slip : -slip;
-      }
+      value = random.slipped(value);
       valid = valid && in_range(value);
       return value;
     });
@@ -118,10 +95,7 @@ std::string sloppy(const Draft& draft, Random& random) {
 }
 
 Demonstration demonstrate(const Draft& draft, const std::string& question, Random& random) {
-  struct Odds {
-    double clean, unmarked, lazy;
-  };
-  const Odds odds = draft.item < kTidyItems ? Odds{0.60, 0.10, 0.10} : Odds{0.10, 0.65, 0.15};
+  const StyleOdds odds = draft.item < kTidyItems ? kTidyOdds : kMessyOdds;
   const double u = random.unit();
   if (u < odds.clean) return {question, exact(draft, "####"), "clean"};
   if (u < odds.clean + odds.unmarked) return {question, exact(draft, "answer"), "unmarked"};
@@ -130,44 +104,23 @@ Demonstration demonstrate(const Draft& draft, const std::string& question, Rando
   return {question, sloppy(draft, random), "sloppy"};
 }
 
-}  // namespace
-
-std::string arith_split(const std::string& question) {
-  std::uint64_t hash = 14695981039346656037ull;  // FNV-1a, 64 bits
-  for (const unsigned char c : question) hash = (hash ^ c) * 1099511628211ull;
-  hash ^= hash >> 32;  // FNV's low bits alone are weak
-  const auto bucket = hash % 10;
-  return bucket == 0 ? "validation" : bucket == 1 ? "test" : "train";
+Draw draw_problem(Random& random) {
+  const Draft drafted = draw(random);
+  Problem problem{question_of(drafted), exact(drafted, "####"), {}};
+  problem.label = gsm8k_label(problem.answer);
+  return {problem, [drafted, question = problem.question](Random& r) { return demonstrate(drafted, question, r); }};
 }
 
-ArithData generate_arith(std::uint64_t seed, const ArithSizes& sizes) {
+}  // namespace
+
+GeneratedData generate_arith(std::uint64_t seed, const SplitSizes& sizes) {
   Random random(seed ^ 0x61726974685f3031ull);
-  ArithData data;
-  std::set<std::string> seen;
-  const auto full = [](const std::vector<Problem>& split, std::int64_t size) {
-    return static_cast<std::int64_t>(split.size()) >= size;
-  };
-  while (!full(data.train, sizes.train) || !full(data.validation, sizes.validation) || !full(data.test, sizes.test)) {
-    const Draft draft = draw(random);
-    const std::string question = question_of(draft);
-    if (!seen.insert(question).second) continue;
-    const std::string split = arith_split(question);
-    const Problem problem{question, exact(draft, "####")};
-    if (split == "train" && !full(data.train, sizes.train)) {
-      data.train.push_back(problem);
-      data.demonstrations.push_back(demonstrate(draft, question, random));
-    } else if (split == "validation" && !full(data.validation, sizes.validation)) {
-      data.validation.push_back(problem);
-    } else if (split == "test" && !full(data.test, sizes.test)) {
-      data.test.push_back(problem);
-    }
-  }
-  return data;
+  return fill_splits(random, sizes, draw_problem);
 }
 
 std::vector<std::string> arith_vocabulary() {
   std::vector<std::string> out;
-  for (int i = 0; i <= kLargest; ++i) out.push_back(std::to_string(i));
+  for (int i = 0; i <= kLargestNumber; ++i) out.push_back(std::to_string(i));
   out.insert(out.end(), kNames.begin(), kNames.end());
   out.insert(out.end(), kItems.begin(), kItems.end());
   for (const char* word : {"has", ".", "buys", "loses", "times", "?", "+", "-", "*", "=", ";", "####", "answer"})

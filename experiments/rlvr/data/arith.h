@@ -15,29 +15,15 @@
 #include <string>
 #include <vector>
 
-#include "experiments/rlvr/data/problem.h"
+#include "experiments/rlvr/data/generator.h"
 
 namespace pionbench::rlvr {
 
-struct ArithSizes {
-  std::int64_t train = 0;
-  std::int64_t validation = 0;
-  std::int64_t test = 0;
-};
-
-struct ArithData {
-  std::vector<Problem> train, validation, test;
-  std::vector<Demonstration> demonstrations;  ///< one per training problem, same order
-};
-
 /// Deterministic in `seed`. No question appears twice; which split it belongs to follows from a hash of its text, so
 /// splits stay disjoint whatever their sizes.
-ArithData generate_arith(std::uint64_t seed, const ArithSizes& sizes);
+GeneratedData generate_arith(std::uint64_t seed, const SplitSizes& sizes);
 
 /// Every word that questions and completions use, in a fixed order.
 std::vector<std::string> arith_vocabulary();
-
-/// "train", "validation" (one in ten) or "test" (one in ten), from the text alone.
-std::string arith_split(const std::string& question);
 
 }  // namespace pionbench::rlvr

@@ -2,9 +2,11 @@
 
 #include <cmath>
 #include <nlohmann/json.hpp>
+#include <set>
 
 #include "core/error.h"
 #include "core/files.h"
+#include "experiments/rlvr/data/json_text.h"
 
 namespace pionbench::rlvr {
 namespace {
@@ -46,12 +48,51 @@ std::vector<WeightSpec> weight_specs(const Qwen3Config& c) {
   return out;
 }
 
-/// (x1, x2) -> (x1·cos − x2·sin, x2·cos + x1·sin) over the two halves of the last axis.
-torch::Tensor rotate(const torch::Tensor& x, const torch::Tensor& cos, const torch::Tensor& sin) {
-  const auto half = x.size(-1) / 2;
-  const auto x1 = x.narrow(-1, 0, half), x2 = x.narrow(-1, half, half);
-  return x * cos + torch::cat({-x2, x1}, -1) * sin;
-}
+/// Runs a block without keeping what happens inside, and again in the backward pass.
+class CheckpointedBlock : public torch::autograd::Function<CheckpointedBlock> {
+ public:
+  static torch::Tensor forward(torch::autograd::AutogradContext* context, const Qwen3* model, const torch::Tensor& x,
+                               const torch::Tensor& cos, const torch::Tensor& sin, at::TensorList weights) {
+    context->saved_data["model"] = static_cast<std::int64_t>(reinterpret_cast<std::intptr_t>(model));
+    torch::autograd::variable_list saved = {x, cos, sin};
+    saved.insert(saved.end(), weights.begin(), weights.end());
+    context->save_for_backward(saved);
+    return model->block(layer_of(weights), x, cos, sin);
+  }
+
+  static torch::autograd::variable_list backward(torch::autograd::AutogradContext* context,
+                                                 torch::autograd::variable_list gradients) {
+    const auto* model =
+        reinterpret_cast<const Qwen3*>(static_cast<std::intptr_t>(context->saved_data["model"].toInt()));
+    auto inputs = context->get_saved_variables();
+    torch::autograd::variable_list wanted;
+    for (auto& input : inputs) {
+      const bool wants = input.requires_grad();
+      input = input.detach().set_requires_grad(wants);
+      if (wants) wanted.push_back(input);
+    }
+    torch::autograd::variable_list found;
+    {
+      const torch::AutoGradMode with_gradient(true);
+      const auto y = model->block(layer_of(at::TensorList(inputs).slice(3)), inputs[0], inputs[1], inputs[2]);
+      found = torch::autograd::grad({y}, wanted, {gradients[0]});
+    }
+    torch::autograd::variable_list out(inputs.size() + 1);  // one for the model, which has none
+    std::size_t next = 0;
+    for (std::size_t i = 0; i < inputs.size(); ++i)
+      if (inputs[i].requires_grad()) out[i + 1] = found[next++];
+    return out;
+  }
+
+  static std::vector<torch::Tensor> list(const Qwen3::Layer& l) {
+    return {l.input_norm, l.q, l.k, l.v, l.o, l.q_norm, l.k_norm, l.post_norm, l.gate, l.up, l.down};
+  }
+
+ private:
+  static Qwen3::Layer layer_of(at::TensorList w) {
+    return {w[0], w[1], w[2], w[3], w[4], w[5], w[6], w[7], w[8], w[9], w[10]};
+  }
+};
 
 }  // namespace
 
@@ -60,12 +101,12 @@ Qwen3Config Qwen3Config::load(const std::filesystem::path& file) {
   if (!json.is_object()) throw UserError(file.string() + ": not a JSON object");
   const auto fail = [&](const std::string& why) { return UserError(file.string() + ": " + why); };
   if (json.value("model_type", Json()) != "qwen3")
-    throw fail("model_type must be \"qwen3\", got " + json.value("model_type", Json()).dump());
+    throw fail("model_type must be \"qwen3\", got " + shown(json.value("model_type", Json())));
   const auto size = [&](const char* name) {
     const auto it = json.find(name);
     if (it == json.end() || !it->is_number_integer() || it->get<std::int64_t>() < 1 ||
         it->get<std::int64_t>() > (1 << 24))
-      throw fail(std::string(name) + " must be a positive integer, got " + (it == json.end() ? "nothing" : it->dump()));
+      throw fail(std::string(name) + " must be a positive integer, got " + (it == json.end() ? "nothing" : shown(*it)));
     return it->get<std::int64_t>();
   };
   Qwen3Config c;
@@ -89,6 +130,20 @@ Qwen3Config Qwen3Config::load(const std::filesystem::path& file) {
   // Newer transformers write rope_parameters: {rope_theta, rope_type}.
   if (const auto rope = json.find("rope_parameters"); rope != json.end() && rope->is_object())
     c.rope_theta = number(*rope, "rope_theta", c.rope_theta);
+  if (!(c.rope_theta > 0) || !(c.rms_norm_eps > 0)) throw fail("rope_theta and rms_norm_eps must be positive");
+  const auto refuse = [&](const Json& at, const char* name, const Json& allowed) {
+    const auto it = at.find(name);
+    if (it != at.end() && !it->is_null() && *it != allowed)
+      throw fail(std::string(name) + " is " + shown(*it) + "; only " + allowed.dump() + " is implemented");
+  };
+  refuse(json, "attention_bias", false);
+  refuse(json, "use_sliding_window", false);
+  refuse(json, "hidden_act", "silu");
+  refuse(json, "rope_scaling", nullptr);
+  if (const auto rope = json.find("rope_parameters"); rope != json.end() && rope->is_object()) {
+    refuse(*rope, "rope_type", "default");
+    refuse(*rope, "factor", 1.0);
+  }
   const auto tied = json.find("tie_word_embeddings");
   c.tied = tied != json.end() && tied->is_boolean() && tied->get<bool>();
   return c;
@@ -105,6 +160,7 @@ void Qwen3Config::save(const std::filesystem::path& file) const {
                      {"head_dim", head_dim},
                      {"intermediate_size", ffn},
                      {"rope_theta", rope_theta},
+                     {"rope_parameters", {{"rope_theta", rope_theta}, {"rope_type", "default"}}},
                      {"rms_norm_eps", rms_norm_eps},
                      {"tie_word_embeddings", tied},
                      {"attention_bias", false},
@@ -113,12 +169,16 @@ void Qwen3Config::save(const std::filesystem::path& file) const {
   write_file_atomic(file, json.dump(1) + "\n");
 }
 
-KvCache KvCache::repeat(std::int64_t n) const {
-  KvCache out = *this;
-  for (auto* tensors : {&out.keys, &out.values})
-    for (auto& x : *tensors) x = x.repeat_interleave(n, 0);
-  out.prompt_valid = prompt_valid.repeat_interleave(n, 0);
-  return out;
+torch::Tensor rms_norm(const torch::Tensor& x, const torch::Tensor& weight, double eps) {
+  const auto type = x.scalar_type();
+  if (type == torch::kFloat32 || type == torch::kFloat64) return torch::rms_norm(x, {x.size(-1)}, weight.to(type), eps);
+  return torch::rms_norm(x.to(torch::kFloat32), {x.size(-1)}, {}, eps).to(type) * weight.to(type);
+}
+
+torch::Tensor rotate(const torch::Tensor& x, const torch::Tensor& cos, const torch::Tensor& sin) {
+  const auto half = x.size(-1) / 2;
+  const auto x1 = x.narrow(-1, 0, half), x2 = x.narrow(-1, half, half);
+  return x * cos + torch::cat({-x2, x1}, -1) * sin;
 }
 
 Qwen3::Qwen3(const Qwen3Config& config, std::uint64_t seed, double residual_scale, torch::Device device,
@@ -138,13 +198,13 @@ Qwen3::Qwen3(const Qwen3Config& config, std::uint64_t seed, double residual_scal
     }
     weights[spec.name] = w;
   }
-  build(weights, device, dtype);
+  build(weights, device, dtype, /*trainable=*/true);
 }
 
-Qwen3::Qwen3(const std::filesystem::path& folder, torch::Device device, torch::Dtype dtype)
+Qwen3::Qwen3(const std::filesystem::path& folder, torch::Device device, torch::Dtype dtype, bool trainable)
     : config_(Qwen3Config::load(folder / "config.json")) {
-  const auto file = folder / "model.safetensors";
-  auto weights = read_safetensors(file);
+  const auto file = folder;
+  auto weights = read_checkpoint(folder);
   // Tied checkpoints may carry a copy of the embedding under this name.
   if (config_.tied) weights.erase("lm_head.weight");
   const auto specs = weight_specs(config_);
@@ -155,16 +215,21 @@ Qwen3::Qwen3(const std::filesystem::path& folder, torch::Device device, torch::D
       throw UserError(file.string() + ": tensor \"" + spec.name + "\" has shape " + c10::str(it->second.sizes()) +
                       ", config.json says " + c10::str(at::IntArrayRef(spec.shape)));
   }
-  if (weights.size() != specs.size())
-    throw UserError(file.string() + ": holds " + std::to_string(weights.size()) + " tensors, config.json calls for " +
-                    std::to_string(specs.size()));
-  build(weights, device, dtype);
+  std::set<std::string> wanted;
+  for (const auto& spec : specs) wanted.insert(spec.name);
+  for (const auto& [name, tensor] : weights)
+    if (!wanted.count(name))
+      throw UserError(file.string() + ": holds tensor \"" + name + "\", which the architecture of config.json lacks");
+  build(weights, device, dtype, trainable);
 }
 
-void Qwen3::build(const std::map<std::string, torch::Tensor>& weights, torch::Device device, torch::Dtype dtype) {
+void Qwen3::build(const std::map<std::string, torch::Tensor>& weights, torch::Device device, torch::Dtype dtype,
+                  bool trainable) {
+  compute_ = dtype;
+  const auto kept = trainable && dtype != torch::kFloat64 ? torch::kFloat32 : dtype;
   std::map<std::string, torch::Tensor> placed;
   for (const auto& spec : weight_specs(config_)) {
-    auto w = weights.at(spec.name).to(device, dtype, /*non_blocking=*/false, /*copy=*/true).set_requires_grad(true);
+    auto w = weights.at(spec.name).to(device, kept, /*non_blocking=*/false, /*copy=*/true).set_requires_grad(trainable);
     placed[spec.name] = w;
     parameters_.push_back({spec.name, w, spec.role, optim::Modality::kLanguage, spec.heads});
   }
@@ -183,112 +248,48 @@ void Qwen3::build(const std::map<std::string, torch::Tensor>& weights, torch::De
       torch::pow(config_.rope_theta, -even / static_cast<double>(config_.head_dim)).to(device, torch::kFloat32);
 }
 
-torch::Tensor Qwen3::norm(const torch::Tensor& x, const torch::Tensor& weight) const {
-  if (x.scalar_type() == torch::kFloat32 || x.scalar_type() == torch::kFloat64)
-    return torch::rms_norm(x, {x.size(-1)}, weight, config_.rms_norm_eps);
-  return torch::rms_norm(x.to(torch::kFloat32), {x.size(-1)}, {}, config_.rms_norm_eps).to(x.scalar_type()) * weight;
+std::pair<torch::Tensor, torch::Tensor> Qwen3::rotations(const torch::Tensor& positions) const {
+  const auto angles = torch::outer(positions.to(torch::kFloat32), inverse_frequencies_);
+  const auto both = torch::cat({angles, angles}, -1);
+  return {both.cos().to(compute_), both.sin().to(compute_)};
 }
 
-torch::Tensor Qwen3::feed_forward(const Layer& layer, const torch::Tensor& x) const {
-  const auto h = norm(x, layer.post_norm);
-  return torch::linear(torch::silu(torch::linear(h, layer.gate)) * torch::linear(h, layer.up), layer.down);
-}
-
-void Qwen3::project(const Layer& layer, const torch::Tensor& x, const torch::Tensor& cos, const torch::Tensor& sin,
-                    torch::Tensor& q, torch::Tensor& k, torch::Tensor& v) const {
+torch::Tensor Qwen3::block(const Layer& layer, const torch::Tensor& x, const torch::Tensor& cos,
+                           const torch::Tensor& sin) const {
   const auto batch = x.size(0), length = x.size(1);
-  const auto h = norm(x, layer.input_norm);
-  const auto split = [&](const torch::Tensor& w, std::int64_t heads) {
-    return torch::linear(h, w).view({batch, length, heads, config_.head_dim});
+  const auto eps = config_.rms_norm_eps;
+  const auto apply = [&](const torch::Tensor& y, const torch::Tensor& w) { return torch::linear(y, w.to(compute_)); };
+  const auto split = [&](const torch::Tensor& y, std::int64_t heads) {
+    return y.view({batch, length, heads, config_.head_dim});
   };
-  q = rotate(norm(split(layer.q, config_.query_heads), layer.q_norm), cos, sin);
-  k = rotate(norm(split(layer.k, config_.kv_heads), layer.k_norm), cos, sin);
-  v = split(layer.v, config_.kv_heads);
-}
-
-torch::Tensor Qwen3::run(const torch::Tensor& tokens, KvCache* keep) const {
-  const auto batch = tokens.size(0), length = tokens.size(1);
-  const auto angles = torch::outer(torch::arange(length, inverse_frequencies_.options()), inverse_frequencies_);
-  const auto both = torch::cat({angles, angles}, -1).unsqueeze(1);  // [T, 1, E]
-  const auto dtype = embedding_.scalar_type();
-  const auto cos = both.cos().to(dtype), sin = both.sin().to(dtype);
+  const auto h = rms_norm(x, layer.input_norm, eps);
+  const auto q = rotate(rms_norm(split(apply(h, layer.q), config_.query_heads), layer.q_norm, eps), cos, sin);
+  const auto k = rotate(rms_norm(split(apply(h, layer.k), config_.kv_heads), layer.k_norm, eps), cos, sin);
+  const auto v = split(apply(h, layer.v), config_.kv_heads);
   const auto groups = config_.query_heads / config_.kv_heads;
-  auto x = torch::embedding(embedding_, tokens);  // [B, T, D]
-  for (std::size_t i = 0; i < layers_.size(); ++i) {
-    const auto& layer = layers_[i];
-    torch::Tensor q, k, v;
-    project(layer, x, cos, sin, q, k, v);
-    if (keep) {
-      keep->keys[i].narrow(2, 0, length).copy_(k.transpose(1, 2));
-      keep->values[i].narrow(2, 0, length).copy_(v.transpose(1, 2));
-    }
-    const auto expand = [&](const torch::Tensor& y) {  // [B, T, K, E] -> [B, H, T, E]
-      return groups == 1 ? y.transpose(1, 2) : y.repeat_interleave(groups, 2).transpose(1, 2);
-    };
-    const auto attended =
-        torch::scaled_dot_product_attention(q.transpose(1, 2), expand(k), expand(v), {}, 0.0, /*is_causal=*/true);
-    x = x + torch::linear(attended.transpose(1, 2).reshape({batch, length, -1}), layer.o);
-    x = x + feed_forward(layer, x);
-  }
-  return norm(x, final_norm_);
+  const auto expand = [&](const torch::Tensor& y) {  // [B, T, K, E] -> [B, H, T, E]
+    return groups == 1 ? y.transpose(1, 2) : y.repeat_interleave(groups, 2).transpose(1, 2);
+  };
+  const auto attended =
+      torch::scaled_dot_product_attention(q.transpose(1, 2), expand(k), expand(v), {}, 0.0, /*is_causal=*/true);
+  const auto y = x + apply(attended.transpose(1, 2).reshape({batch, length, -1}), layer.o);
+  const auto g = rms_norm(y, layer.post_norm, eps);
+  return y + apply(torch::silu(apply(g, layer.gate)) * apply(g, layer.up), layer.down);
 }
 
 torch::Tensor Qwen3::forward(const torch::Tensor& tokens) const {
-  return run(tokens, nullptr);
+  auto [cos, sin] = rotations(torch::arange(tokens.size(1), inverse_frequencies_.options()));
+  cos = cos.unsqueeze(1), sin = sin.unsqueeze(1);              // [T, 1, E]
+  auto x = torch::embedding(embedding_, tokens).to(compute_);  // [B, T, D]
+  const bool checkpoint = checkpointing_ && torch::GradMode::is_enabled();
+  for (const auto& layer : layers_)
+    x = checkpoint ? CheckpointedBlock::apply(this, x, cos, sin, at::TensorList(CheckpointedBlock::list(layer)))
+                   : block(layer, x, cos, sin);
+  return rms_norm(x, final_norm_, config_.rms_norm_eps);
 }
 
 torch::Tensor Qwen3::logits(const torch::Tensor& hidden) const {
-  return torch::linear(hidden, head_);
-}
-
-torch::Tensor Qwen3::prefill(const torch::Tensor& tokens, const torch::Tensor& lengths, std::int64_t extra,
-                             KvCache& cache) const {
-  const torch::NoGradGuard no_grad;
-  const auto batch = tokens.size(0), length = tokens.size(1);
-  cache = {};
-  for (std::size_t i = 0; i < layers_.size(); ++i) {
-    const std::vector<std::int64_t> shape = {batch, config_.kv_heads, length + extra, config_.head_dim};
-    cache.keys.push_back(torch::empty(shape, embedding_.options().requires_grad(false)));
-    cache.values.push_back(torch::empty(shape, embedding_.options().requires_grad(false)));
-  }
-  cache.prompt_slots = cache.used = length;
-  cache.prompt_valid = torch::arange(length, lengths.options()).unsqueeze(0) < lengths.unsqueeze(1);
-  const auto hidden = run(tokens, &cache);  // [B, T, D]
-  const auto last = (lengths - 1).view({batch, 1, 1}).expand({batch, 1, hidden.size(2)});
-  return logits(hidden.gather(1, last).squeeze(1));
-}
-
-torch::Tensor Qwen3::decode(const torch::Tensor& tokens, const torch::Tensor& positions, KvCache& cache) const {
-  const torch::NoGradGuard no_grad;
-  const auto batch = tokens.size(0);
-  const auto groups = config_.query_heads / config_.kv_heads;
-  const auto slot = cache.used++;
-  if (slot >= cache.keys.front().size(2)) throw std::logic_error("KvCache: more tokens decoded than room was made for");
-  const auto angles = positions.to(torch::kFloat32).unsqueeze(1) * inverse_frequencies_;     // [B, E/2]
-  const auto both = torch::cat({angles, angles}, -1).view({batch, 1, 1, config_.head_dim});  // [B, 1, 1, E]
-  const auto dtype = embedding_.scalar_type();
-  const auto cos = both.cos().to(dtype), sin = both.sin().to(dtype);
-  // Prompts are padded on the right: their empty slots are masked, every decoded slot counts.
-  const auto mask = torch::zeros({batch, 1, 1, cache.used}, embedding_.options().requires_grad(false));
-  mask.narrow(3, 0, cache.prompt_slots)
-      .masked_fill_(cache.prompt_valid.logical_not().view({batch, 1, 1, -1}), -std::numeric_limits<float>::infinity());
-  const double scale = 1 / std::sqrt(static_cast<double>(config_.head_dim));
-  auto x = torch::embedding(embedding_, tokens).unsqueeze(1);  // [B, 1, D]
-  for (std::size_t i = 0; i < layers_.size(); ++i) {
-    const auto& layer = layers_[i];
-    torch::Tensor q, k, v;
-    project(layer, x, cos, sin, q, k, v);
-    cache.keys[i].select(2, slot).copy_(k.squeeze(1));
-    cache.values[i].select(2, slot).copy_(v.squeeze(1));
-    const auto keys = cache.keys[i].narrow(2, 0, cache.used), values = cache.values[i].narrow(2, 0, cache.used);
-    // The query heads of one group share keys: [B, K, G, E] against [B, K, slots, E].
-    const auto grouped = q.view({batch, config_.kv_heads, groups, config_.head_dim});
-    const auto scores = torch::matmul(grouped, keys.transpose(2, 3)) * scale + mask;
-    const auto attended = torch::matmul(torch::softmax(scores, -1), values);  // [B, K, G, E]
-    x = x + torch::linear(attended.reshape({batch, 1, -1}), layer.o);
-    x = x + feed_forward(layer, x);
-  }
-  return logits(norm(x, final_norm_).squeeze(1));
+  return torch::linear(hidden, head_.to(compute_));
 }
 
 void Qwen3::save(const std::filesystem::path& folder) const {

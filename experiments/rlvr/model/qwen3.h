@@ -12,6 +12,7 @@
 #include <filesystem>
 #include <map>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "experiments/rlvr/model/safetensors.h"
@@ -31,66 +32,75 @@ struct Qwen3Config {
   double rms_norm_eps = 1e-6;
   bool tied = true;  ///< the output layer is the embedding
 
-  /// UserError naming file and field. Accepts rope_theta and rope_parameters.rope_theta.
+  /// UserError naming file and field: malformed values, other architectures, and variants of this one that are not
+  /// implemented (biases, sliding windows, scaled RoPE, other activations). Accepts rope_theta and
+  /// rope_parameters.rope_theta.
   static Qwen3Config load(const std::filesystem::path& file);
   void save(const std::filesystem::path& file) const;
 };
 
-/// Keys and values of every layer for a batch, in slots. Slot s of sequence b holds a token when `valid[b][s]`.
-struct KvCache {
-  std::vector<torch::Tensor> keys, values;  ///< per layer [B, K, slots, E]
-  torch::Tensor prompt_valid;               ///< [B, prompt slots] bool: right-padded prompts
-  std::int64_t prompt_slots = 0;
-  std::int64_t used = 0;  ///< slots filled, prompts included
-
-  /// Every sequence `n` times, next to each other.
-  KvCache repeat(std::int64_t n) const;
-};
-
+/// Weights are float32 where `dtype` is a shorter type: they are then cast to it wherever they are used (bfloat16
+/// compute with float32 master weights), and gradients arrive in float32. RMSNorm and RoPE angles are float32 always.
 class Qwen3 {
  public:
   /// Weights drawn from N(0, 1/√fan_in), attention output and down projections times `residual_scale`, embedding
   /// N(0, 0.02), norms 1. Deterministic in `seed`, the same on every device.
   Qwen3(const Qwen3Config& config, std::uint64_t seed, double residual_scale, torch::Device device, torch::Dtype dtype);
-  /// From a folder with config.json and model.safetensors. UserError on missing, surplus or misshapen tensors.
-  Qwen3(const std::filesystem::path& folder, torch::Device device, torch::Dtype dtype);
+  /// From a folder with config.json and model.safetensors or its shards. UserError on missing, surplus or misshapen
+  /// tensors. `trainable` false: weights are kept in `dtype` and ask for no gradient (a reference, or evaluation).
+  Qwen3(const std::filesystem::path& folder, torch::Device device, torch::Dtype dtype, bool trainable = true);
 
-  /// Hidden states after the last norm for right-padded tokens [B, T] -> [B, T, D]. Causal, so padding on the right
-  /// changes nothing before it.
+  /// Hidden states after the last norm for right-padded tokens [B, T] -> [B, T, D], in the compute type. Causal, so
+  /// padding on the right changes nothing before it.
   torch::Tensor forward(const torch::Tensor& tokens) const;
-  /// Hidden states [..., D] -> logits [..., V].
+  /// Hidden states [..., D] -> logits [..., V] in the compute type.
   torch::Tensor logits(const torch::Tensor& hidden) const;
 
-  /// Runs right-padded prompts [B, T] (lengths [B]) and keeps keys and values, with room for `extra` more tokens.
-  /// Returns the logits after each prompt's last token, [B, V].
-  torch::Tensor prefill(const torch::Tensor& tokens, const torch::Tensor& lengths, std::int64_t extra,
-                        KvCache& cache) const;
-  /// One more token per sequence: tokens [B] at positions [B] -> logits [B, V]. No gradient.
-  torch::Tensor decode(const torch::Tensor& tokens, const torch::Tensor& positions, KvCache& cache) const;
+  /// Keep only each block's input for the backward pass and run the block again there: activations of one block
+  /// instead of all, for about a third more work. Values and gradients are the same. The model must outlive the
+  /// backward pass.
+  void set_gradient_checkpointing(bool on) { checkpointing_ = on; }
 
   /// With roles; in Hugging Face's order.
   const std::vector<optim::Parameter>& parameters() const { return parameters_; }
+  /// Master weights as they are, in a form that transformers loads.
   void save(const std::filesystem::path& folder) const;
 
   const Qwen3Config& config() const { return config_; }
+  torch::Dtype compute_dtype() const { return compute_; }
+  torch::Device device() const { return embedding_.device(); }
 
- private:
   struct Layer {
     torch::Tensor input_norm, q, k, v, o, q_norm, k_norm, post_norm, gate, up, down;
   };
-  void build(const std::map<std::string, torch::Tensor>& weights, torch::Device device, torch::Dtype dtype);
-  torch::Tensor norm(const torch::Tensor& x, const torch::Tensor& weight) const;
-  torch::Tensor feed_forward(const Layer& layer, const torch::Tensor& x) const;
-  /// q [B, T, H, E], k and v [B, T, K, E], normalised and rotated by cos, sin [(B,) T, 1, E].
-  void project(const Layer& layer, const torch::Tensor& x, const torch::Tensor& cos, const torch::Tensor& sin,
-               torch::Tensor& q, torch::Tensor& k, torch::Tensor& v) const;
-  torch::Tensor run(const torch::Tensor& tokens, KvCache* keep) const;
+  const std::vector<Layer>& layers() const { return layers_; }
+  const torch::Tensor& embedding() const { return embedding_; }
+  const torch::Tensor& final_norm() const { return final_norm_; }
+  const torch::Tensor& head() const { return head_; }  ///< the embedding itself when tied
+
+  /// One block on x [B, T, D] with rotations cos, sin [T, 1, E]; for the recomputation above.
+  torch::Tensor block(const Layer& layer, const torch::Tensor& x, const torch::Tensor& cos,
+                      const torch::Tensor& sin) const;
+  /// cos and sin of the rotations at `positions` [n] -> [n, E] each, in the compute type.
+  std::pair<torch::Tensor, torch::Tensor> rotations(const torch::Tensor& positions) const;
+
+ private:
+  void build(const std::map<std::string, torch::Tensor>& weights, torch::Device device, torch::Dtype dtype,
+             bool trainable);
 
   Qwen3Config config_;
+  torch::Dtype compute_ = torch::kFloat32;
+  bool checkpointing_ = false;
   torch::Tensor embedding_, final_norm_, head_;
   std::vector<Layer> layers_;
   std::vector<optim::Parameter> parameters_;
   torch::Tensor inverse_frequencies_;  ///< [E/2] float32
 };
+
+/// x over its last axis, RMS-normalised in float32 (float64 for float64), cast back to x's type, times `weight` cast to
+/// it: in this order, as in transformers.
+torch::Tensor rms_norm(const torch::Tensor& x, const torch::Tensor& weight, double eps);
+/// (x1, x2) -> (x1·cos − x2·sin, x2·cos + x1·sin) over the two halves of the last axis.
+torch::Tensor rotate(const torch::Tensor& x, const torch::Tensor& cos, const torch::Tensor& sin);
 
 }  // namespace pionbench::rlvr

@@ -8,18 +8,18 @@
 #include <array>
 #include <cerrno>
 #include <cstring>
+#include <memory>
 #include <nlohmann/json.hpp>
+#include <set>
 
 #include "core/error.h"
 #include "core/files.h"
+#include "experiments/rlvr/data/safetensors_header.h"
 
 namespace pionbench::rlvr {
 namespace {
 
 using Json = nlohmann::json;
-
-// The reference implementation's own limit.
-constexpr std::uint64_t kLargestHeader = 100'000'000;
 
 struct TypeName {
   const char* name;
@@ -28,7 +28,8 @@ struct TypeName {
 constexpr std::array kTypes = {
     TypeName{"F64", torch::kFloat64},   TypeName{"F32", torch::kFloat32}, TypeName{"F16", torch::kFloat16},
     TypeName{"BF16", torch::kBFloat16}, TypeName{"I64", torch::kInt64},   TypeName{"I32", torch::kInt32},
-    TypeName{"U8", torch::kUInt8},      TypeName{"BOOL", torch::kBool},
+    TypeName{"I16", torch::kInt16},     TypeName{"I8", torch::kInt8},     TypeName{"U8", torch::kUInt8},
+    TypeName{"BOOL", torch::kBool},
 };
 
 class MappedFile {
@@ -41,93 +42,74 @@ class MappedFile {
       if (fd >= 0) ::close(fd);
       throw UserError("cannot read " + file.string() + ": " + std::strerror(error));
     }
-    size_ = static_cast<std::uint64_t>(info.st_size);
-    if (size_ > 0) data_ = ::mmap(nullptr, size_, PROT_READ, MAP_PRIVATE, fd, 0);
+    size_ = static_cast<std::size_t>(info.st_size);
+    if (size_ > 0) data_ = ::mmap(nullptr, size_, PROT_READ | PROT_WRITE, MAP_PRIVATE, fd, 0);
     ::close(fd);
     if (data_ == MAP_FAILED) throw UserError("cannot map " + file.string() + ": " + std::strerror(errno));
   }
   ~MappedFile() {
-    if (data_) ::munmap(data_, size_);
+    if (data_ && data_ != MAP_FAILED) ::munmap(data_, size_);
   }
   MappedFile(const MappedFile&) = delete;
   MappedFile& operator=(const MappedFile&) = delete;
-  const unsigned char* data() const { return static_cast<const unsigned char*>(data_); }
-  std::uint64_t size() const { return size_; }
+  char* at(std::uint64_t byte) const { return static_cast<char*>(data_) + byte; }
+  std::string_view text() const { return {static_cast<const char*>(data_), size_}; }
 
  private:
   void* data_ = nullptr;
-  std::uint64_t size_ = 0;
+  std::size_t size_ = 0;
 };
-
-bool is_count(const Json& json) {
-  return json.is_number_unsigned();
-}
-
-/// Elements of a shape, or UserError when the product does not fit into 63 bits.
-std::uint64_t element_count(const Json& shape, const std::string& where) {
-  if (!shape.is_array()) throw UserError(where + "shape must be a list of sizes");
-  std::uint64_t count = 1;
-  for (const auto& size : shape) {
-    if (!is_count(size)) throw UserError(where + "shape must be a list of sizes, got " + shape.dump());
-    if (__builtin_mul_overflow(count, size.get<std::uint64_t>(), &count) || count > (1ull << 62))
-      throw UserError(where + "shape " + shape.dump() + " is absurdly large");
-  }
-  return count;
-}
 
 }  // namespace
 
 NamedTensors read_safetensors(const std::filesystem::path& file) {
-  const MappedFile map(file);
-  const std::string name_of_file = file.string() + ": ";
-  std::uint64_t header_size = 0;
-  if (map.size() < 8) throw UserError(name_of_file + "not a safetensors file (shorter than 8 bytes)");
-  for (int i = 7; i >= 0; --i) header_size = header_size << 8 | map.data()[i];
-  if (header_size > kLargestHeader || header_size > map.size() - 8)
-    throw UserError(name_of_file + "truncated or not safetensors: the header claims " + std::to_string(header_size) +
-                    " bytes, the file has " + std::to_string(map.size() - 8) + " after its first 8");
-  const char* header_text = reinterpret_cast<const char*>(map.data() + 8);
-  const auto header = Json::parse(header_text, header_text + header_size, nullptr, /*allow_exceptions=*/false);
-  if (!header.is_object()) throw UserError(name_of_file + "the header is not a JSON object");
-  const std::uint64_t data_size = map.size() - 8 - header_size;
-  const unsigned char* data = map.data() + 8 + header_size;
-
+  const auto map = std::make_shared<MappedFile>(file);
   NamedTensors out;
-  std::map<std::uint64_t, std::uint64_t> ranges;
-  for (const auto& [name, entry] : header.items()) {
-    if (name == "__metadata__") continue;
-    const std::string where = name_of_file + "tensor \"" + name + "\": ";
-    if (!entry.is_object() || !entry.contains("dtype") || !entry.contains("shape") || !entry.contains("data_offsets"))
-      throw UserError(where + "dtype, shape and data_offsets are required");
+  for (const auto& [name, entry] : parse_safetensors_header(map->text(), file.string())) {
     const TypeName* type = nullptr;
     for (const auto& candidate : kTypes)
-      if (entry["dtype"] == candidate.name) type = &candidate;
-    if (!type) throw UserError(where + "unknown dtype " + entry["dtype"].dump());
-    const auto count = element_count(entry["shape"], where);
-    const auto& offsets = entry["data_offsets"];
-    if (!offsets.is_array() || offsets.size() != 2 || !is_count(offsets[0]) || !is_count(offsets[1]))
-      throw UserError(where + "data_offsets must be two byte positions, got " + offsets.dump());
-    const auto begin = offsets[0].get<std::uint64_t>(), end = offsets[1].get<std::uint64_t>();
-    if (begin > end || end > data_size)
-      throw UserError(where + "bytes " + offsets.dump() + " are not within the " + std::to_string(data_size) +
-                      " that the file has");
-    if (count * torch::elementSize(type->dtype) != end - begin)
-      throw UserError(where + "shape " + entry["shape"].dump() + " of " + type->name + " does not fill " +
-                      std::to_string(end - begin) + " bytes");
-    if (end > begin && !ranges.emplace(begin, end).second)
-      throw UserError(where + "its bytes overlap another tensor's");
-    std::vector<std::int64_t> shape;
-    for (const auto& size : entry["shape"]) shape.push_back(size.get<std::int64_t>());
-    auto tensor = torch::empty(shape, type->dtype);
-    if (end > begin) std::memcpy(tensor.data_ptr(), data + begin, end - begin);
-    out.emplace(name, std::move(tensor));
+      if (entry.dtype == candidate.name) type = &candidate;
+    if (!type) throw std::logic_error("safetensors: no torch type for " + entry.dtype);
+    if (entry.begin == entry.end) {
+      out.emplace(name, torch::empty(entry.shape, type->dtype));
+      continue;
+    }
+    char* data = map->at(entry.begin);
+    const bool aligned = reinterpret_cast<std::uintptr_t>(data) % torch::elementSize(type->dtype) == 0;
+    if (aligned && type->dtype != torch::kBool) {
+      out.emplace(name, torch::from_blob(
+                            data, entry.shape, [map](void*) {}, torch::TensorOptions(type->dtype)));
+      continue;
+    }
+    // Written by hand, or of a type of which not every byte is a value.
+    auto bytes = torch::empty({static_cast<std::int64_t>(entry.end - entry.begin)}, torch::kUInt8);
+    std::memcpy(bytes.data_ptr(), data, entry.end - entry.begin);
+    out.emplace(
+        name, type->dtype == torch::kBool ? (bytes != 0).view(entry.shape) : bytes.view(type->dtype).view(entry.shape));
   }
-  std::uint64_t covered = 0;
-  for (const auto& [begin, end] : ranges) {
-    if (begin != covered)
-      throw UserError(name_of_file + "tensor bytes overlap or leave a hole at byte " + std::to_string(covered));
-    covered = end;
-  }
+  return out;
+}
+
+NamedTensors read_checkpoint(const std::filesystem::path& folder) {
+  const auto single = folder / "model.safetensors", index = folder / "model.safetensors.index.json";
+  // Where both are, the single file counts, as in transformers.
+  if (std::filesystem::exists(single) || !std::filesystem::exists(index)) return read_safetensors(single);
+  const auto shard_of = parse_shard_index(read_file(index), index.string());
+  std::set<std::string> shards;
+  for (const auto& [tensor, shard] : shard_of) shards.insert(shard);
+  NamedTensors out;
+  for (const auto& shard : shards)
+    for (auto& [name, tensor] : read_safetensors(folder / shard)) {
+      const auto it = shard_of.find(name);
+      if (it == shard_of.end() || it->second != shard)
+        throw UserError((folder / shard).string() + ": holds tensor \"" + name + "\", which " + index.string() +
+                        (it == shard_of.end() ? " does not know" : " places in " + it->second));
+      out.emplace(name, tensor);
+    }
+  for (const auto& [name, shard] : shard_of)
+    if (!out.count(name))
+      throw UserError((folder / shard).string() + ": lacks tensor \"" + name + "\", which " + index.string() +
+                      " places there");
   return out;
 }
 

@@ -1,6 +1,5 @@
 #pragma once
-/// The safetensors format: 8 bytes little-endian header length, a JSON header {name: {dtype, shape, data_offsets}},
-/// then the bytes. Read by memory map; a file is believed only as far as its size goes.
+/// Tensors in Hugging Face's safetensors files (experiments/rlvr/data/safetensors_header.h), one file or shards.
 
 #include <torch/torch.h>
 
@@ -12,10 +11,14 @@ namespace pionbench::rlvr {
 
 using NamedTensors = std::map<std::string, torch::Tensor>;
 
-/// Tensors on the CPU, copied out of the map. Types F64, F32, F16, BF16, I64, I32, U8, BOOL.
-/// UserError naming the file and the tensor: truncated or malformed header, unknown type, shape and bytes that
-/// disagree, offsets that overlap, leave holes or pass the end.
+/// Tensors on the CPU that view the file's memory map: nothing is read before it is used, and the map lives as long as
+/// one of them. Writing to one changes this process's copy only. The file must not be cut short meanwhile.
+/// UserError naming the file and the tensor on anything malformed.
 NamedTensors read_safetensors(const std::filesystem::path& file);
+
+/// A checkpoint folder's tensors: model.safetensors, or the shards that model.safetensors.index.json names. UserError
+/// on a missing shard, and on tensors that the index and the shards do not agree about.
+NamedTensors read_checkpoint(const std::filesystem::path& folder);
 
 /// Writes whole or not at all. Keys in byte order, data aligned to 8.
 void write_safetensors(const std::filesystem::path& file, const NamedTensors& tensors);

@@ -1,0 +1,89 @@
+/// usage: rollout_bench [THREADS]
+/// Tokens per second of the rollout engine on a small random model, its growth with batch and length, and the same
+/// work by transformers.generate in the same run (PIONBENCH_HOME and PIONBENCH_PYTHON as for the tests). Every
+/// sequence runs to its full length, except in the last row: there sequences end at random and slots are refilled.
+
+#include <chrono>
+#include <cstdio>
+#include <filesystem>
+#include <fstream>
+#include <iostream>
+#include <map>
+
+#include "experiments/rlvr/generate.h"
+#include "tests/rlvr_data/support.h"
+
+int main(int argc, char** argv) {
+  using namespace pionbench;
+  using namespace pionbench::rlvr;
+  const int threads = argc > 1 ? std::atoi(argv[1]) : 1;
+  torch::set_num_threads(threads);
+  Qwen3Config config;
+  config.vocabulary = 4096;
+  config.hidden = 256;
+  config.layers = 6;
+  config.query_heads = 4;
+  config.kv_heads = 2;
+  config.head_dim = 64;
+  config.ffn = 768;
+  const Qwen3 model(config, 1, 1.0, torch::kCPU, torch::kFloat32);
+  const auto folder = scratch("bench-model");
+  model.save(folder);
+
+  // prompts · samples sequences of `length` new tokens after 32 prompt tokens; ends > 0: that many end tokens.
+  struct Row {
+    std::int64_t prompts, samples, length, ends;
+  };
+  const std::vector<Row> rows = {{1, 1, 64, 0},  {8, 1, 64, 0},  {4, 8, 64, 0},
+                                 {16, 8, 64, 0}, {4, 8, 256, 0}, {32, 8, 128, 96}};
+  std::vector<double> ours;
+  std::string asked;
+  for (const auto& row : rows) {
+    std::vector<TokenIds> prompts;
+    torch::manual_seed(2);
+    for (std::int64_t p = 0; p < row.prompts; ++p) {
+      const auto ids = torch::randint(100, config.vocabulary, {32});
+      prompts.emplace_back(ids.data_ptr<std::int64_t>(), ids.data_ptr<std::int64_t>() + 32);
+    }
+    TokenIds ends;
+    for (std::int64_t e = 0; e < row.ends; ++e) ends.push_back(e);
+    GenerateOptions options;
+    options.samples = row.samples;
+    options.max_new_tokens = row.length;
+    options.most_slots = 128;
+    double best = 0;
+    for (int pass = 0; pass < 2; ++pass) {
+      GenerateStats stats;
+      options.seed = static_cast<std::uint64_t>(pass);
+      const auto begin = std::chrono::steady_clock::now();
+      generate(model, prompts, ends, options, &stats);
+      const std::chrono::duration<double> seconds = std::chrono::steady_clock::now() - begin;
+      best = std::max(best, static_cast<double>(stats.completion_tokens) / seconds.count());
+    }
+    ours.push_back(best);
+    asked += " " + std::to_string(row.prompts) + "," + std::to_string(row.samples) + "," + std::to_string(row.length) +
+             "," + std::to_string(row.ends);
+  }
+  const auto out = scratch("bench-rollout");
+  const bool compared = run_tool("rollout_reference.py",
+                                 folder.string() + " " + std::to_string(threads) + " " + out.string() + asked) == 0;
+  std::vector<double> theirs(rows.size(), 0);
+  if (compared) {
+    std::ifstream in(out);
+    for (auto& x : theirs) in >> x;
+  }
+  std::printf(
+      "%lld parameters, %d thread(s); tokens per second\nprompts samples length  ours  transformers  ratio\n",
+      [&] {
+        long long n = 0;
+        for (const auto& p : model.parameters()) n += p.tensor.numel();
+        return n;
+      }(),
+      threads);
+  for (std::size_t i = 0; i < rows.size(); ++i)
+    std::printf("%7lld %7lld %5s%lld %6.0f %8.0f %9.2f\n", static_cast<long long>(rows[i].prompts),
+                static_cast<long long>(rows[i].samples), rows[i].ends ? "<=" : "",
+                static_cast<long long>(rows[i].length), ours[i], theirs[i], theirs[i] > 0 ? ours[i] / theirs[i] : 0.0);
+  if (!compared) std::cerr << "no comparison: no Python with transformers at PIONBENCH_PYTHON\n";
+  return 0;
+}
