@@ -14,11 +14,12 @@ debian_packages=(
   libboost-dev libboost-filesystem-dev libboost-system-dev
   libutf8proc-dev libpcre2-dev
   libgtest-dev libgmock-dev libbenchmark-dev
+  libhdf5-dev zlib1g-dev libosmesa6 libegl1
 )
 # torch is added by ci/setup only where none is importable: 2.11 to 2.13 are supported.
 torch_requirement='torch==2.13.0'
 python_packages=(
-  'numpy<3' 'vl-convert-python>=1.7,<2' 'jsonschema>=4,<5' 'tokenizers>=0.20,<0.23'
+  'numpy<3' 'mujoco==4.0.0' 'h5py>=3.8,<4' 'vl-convert-python>=1.7,<2' 'jsonschema>=4,<5' 'tokenizers>=0.20,<0.23'
 )
 # Peers that only tests compare with: ci/setup --parity adds them, ci/test does so first.
 parity_packages=('transformers>=4.51,<6')

@@ -138,6 +138,19 @@ Check check_store(const Context& context) {
   }
 }
 
+/// The VLA suites are left out of a build without MuJoCo or HDF5, and cannot draw without OpenGL.
+Check check_vla(const Context& context) {
+  if (const std::string lacks = PIONBENCH_VLA_LACKS; !lacks.empty())
+    return {"vla", Check::Result::kNote, "this build has no VLA suites; it lacks " + lacks, "ci/setup, then ci/build"};
+  const fs::path tool = context.bin / "pionbench-vla";
+  if (auto found = output_of(quoted(tool) + " check")) {
+    std::ranges::replace(*found, '\n', ';');
+    return {"vla", Check::Result::kOk, *found};
+  }
+  return {"vla", Check::Result::kNote, "the VLA suites cannot draw camera images here: no OpenGL",
+          "apt-get install libosmesa6, or a GPU driver with EGL"};
+}
+
 std::string gpu_text(const Gpu& gpu, const GpuInventory& inventory, bool is_usable) {
   std::string text = gpu.label + " " + gpu.name;
   if (gpu.total_bytes) text += ", " + bytes_text(static_cast<double>(*gpu.total_bytes));
@@ -285,6 +298,7 @@ int doctor(const DoctorArguments& arguments, const Context& context) {
   std::vector<Check> checks = {check_tokenizers(),    check_worker(context),  check_catalog(context),
                                check_python(context), check_figures(context), check_out(context),
                                check_store(context),  check_cores(),          check_clock()};
+  checks.push_back(check_vla(context));
   for (auto& check : check_gpus()) checks.push_back(std::move(check));
   checks.push_back(arguments.noise_pairs ? check_training_noise(context, arguments.noise_pairs) : check_noise());
   bool sound = true;

@@ -110,7 +110,9 @@ TEST_F(Install, AProjectOutsideTheTreeFindsBuildsAndTrains) {
   EXPECT_THAT(result.output, HasSubstr("step 200  loss 0.0"));
   const auto commands = slurp(folder_ / "project/build/build.ninja");
   EXPECT_THAT(commands, Not(HasSubstr("cmake_pch"))) << "the precompiled header stays at home";
-  EXPECT_THAT(commands, Not(HasSubstr(home().string()))) << "nothing comes from the source tree";
+  // libtorch itself may live in the source tree's .venv.
+  for (const auto* part : {"core", "optim", "build"})
+    EXPECT_THAT(commands, Not(HasSubstr((home() / part).string()))) << "nothing of ours comes from the source tree";
 }
 
 TEST_F(Install, NamesNoFolderOfTheMachineThatBuiltIt) {

@@ -1,0 +1,112 @@
+#include "experiments/vla/expert.h"
+
+#include "tests/vla/fixture.h"
+
+namespace pionbench::vla {
+namespace {
+
+struct Score {
+  int success = 0, trials = 0;
+  std::string failed;
+};
+
+Score expert_score(std::vector<Trial> trials) {
+  VectorEnv env(std::move(trials), {.image_size = 0});
+  run_expert(env);
+  Score score;
+  for (int i = 0; i < env.size(); ++i) {
+    ++score.trials;
+    if (env.status(i) == EpisodeStatus::kSuccess)
+      ++score.success;
+    else
+      score.failed += "\n  " + env.trial(i).task->file.name + env.trial(i).perturbation.suffix() + " init " +
+                      std::to_string(env.trial(i).init);
+  }
+  return score;
+}
+
+class ExpertOnSuite : public testing::TestWithParam<std::string> {};
+
+TEST_P(ExpertOnSuite, SucceedsInAtLeast95PercentOfEveryTasksFirstInitialStates) {
+  const auto tasks = tasks_of(GetParam());
+  std::vector<Trial> trials;
+  for (const auto& task : tasks)
+    for (int i = 0; i < 4; ++i) trials.push_back({&task, i});
+  const Score score = expert_score(std::move(trials));
+  EXPECT_GE(score.success, .95 * score.trials) << score.failed;
+}
+
+INSTANTIATE_TEST_SUITE_P(All, ExpertOnSuite,
+                         testing::Values("vla/object", "vla/spatial", "vla/goal", "vla/long", "vla/robot"),
+                         [](const auto& info) { return info.param.substr(4); });
+
+class ExpertUnderPerturbation : public testing::TestWithParam<Category> {};
+
+TEST_P(ExpertUnderPerturbation, StaysAbove85Percent) {
+  Score sum;
+  for (const std::string suite : {"vla/object", "vla/goal"}) {
+    const auto tasks = tasks_of(suite);
+    std::vector<Trial> trials;
+    for (const auto& p : perturbed_tasks(tasks, GetParam(), 15)) trials.push_back({p.task, 0, p.perturbation});
+    const Score score = expert_score(std::move(trials));
+    sum.success += score.success;
+    sum.trials += score.trials;
+    sum.failed += score.failed;
+  }
+  EXPECT_GE(sum.success, .85 * sum.trials) << sum.failed;
+}
+
+INSTANTIATE_TEST_SUITE_P(Physical, ExpertUnderPerturbation, testing::Values(Category::kLayout, Category::kRobot),
+                         [](const auto& info) { return category_name(info.param); });
+
+TEST(Expert, GoesOnAfterTheObjectIsTakenFromItsPath) {
+  // Memory-free: twelve random actions in the middle of the episode cost time, not the episode.
+  const auto tasks = tasks_of("vla/object");
+  std::vector<Trial> trials;
+  for (int i = 0; i < 6; ++i) trials.push_back({&tasks[static_cast<std::size_t>(i)], i});
+  VectorEnv env(trials, {.image_size = 0});
+  Random random(3);
+  int step = 0;
+  std::vector<float> actions(static_cast<std::size_t>(env.size()) * kActionSize);
+  for (auto ids = env.running(); !ids.empty(); ids = env.running(), ++step) {
+    env.inspect(ids, [&](int i, const mjModel*, const mjData* data) {
+      std::ranges::copy(expert_action(env.scene(i), data),
+                        actions.begin() + static_cast<std::ptrdiff_t>(i) * kActionSize);
+    });
+    if (step >= 6 && step < 18)
+      for (float& a : actions) a = static_cast<float>(random.uniform(-.7, .9));
+    env.step(actions);
+  }
+  int success = 0;
+  for (int i = 0; i < env.size(); ++i) success += env.status(i) == EpisodeStatus::kSuccess;
+  EXPECT_GE(success, 5);
+}
+
+TEST(Expert, KeepsEveryComponentWithinTheActionsLimit) {
+  const auto tasks = tasks_of("vla/long");
+  VectorEnv env({{&tasks[0], 0}, {&tasks[7], 0}}, {.image_size = 0});
+  float largest = 0;
+  std::vector<float> actions(2 * kActionSize);
+  for (auto ids = env.running(); !ids.empty(); ids = env.running()) {
+    env.inspect(ids, [&](int i, const mjModel*, const mjData* data) {
+      std::ranges::copy(expert_action(env.scene(i), data),
+                        actions.begin() + static_cast<std::ptrdiff_t>(i) * kActionSize);
+    });
+    for (std::size_t k = 0; k < actions.size(); ++k)
+      if (k % 7 != 6) largest = std::max(largest, std::abs(actions[k]));
+    env.step(actions);
+  }
+  EXPECT_LE(largest, .8F + 1e-6F);
+}
+
+TEST(ExpertNoise, LeavesTheGripperAlone) {
+  Random random(1);
+  for (int k = 0; k < 100; ++k) {
+    const Action noisy = with_noise({.8F, -.8F, 0, 0, 0, 0, 1}, {}, random);
+    EXPECT_EQ(noisy[6], 1.F);
+    for (const float v : noisy) EXPECT_LE(std::abs(v), 1.F);
+  }
+}
+
+}  // namespace
+}  // namespace pionbench::vla
