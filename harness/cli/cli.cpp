@@ -90,7 +90,9 @@ int parse_and_run(Context& context, int argc, const char* const* argv) {
   CLI::App app{"A reproducible benchmark of optimizers.", "pionbench"};
   app.set_version_flag("--version", std::string("pionbench ") + PIONBENCH_VERSION);
   app.require_subcommand(1, 1);
-  app.footer("Exit codes: 0 done, 1 a run failed, 2 usage, 64 bad configuration, 70 internal, 75 interrupted.");
+  app.footer(
+      "Exit codes: 0 done, 1 a run failed or a gate regressed, 2 usage, 3 undecided, 64 bad configuration, 70 "
+      "internal, 75 interrupted.");
   std::map<const CLI::App*, Runner> runners;
   for (const auto& verb : verbs()) {
     CLI::App* sub = app.add_subcommand(verb.name, verb.summary);

@@ -1,6 +1,9 @@
 #include "harness/store/ingest.h"
 
 #include <algorithm>
+#include <array>
+#include <cmath>
+#include <map>
 
 #include "core/error.h"
 #include "core/files.h"
@@ -26,6 +29,14 @@ std::vector<std::string> sorted_entries(const std::filesystem::path& folder) {
     throw UserError("cannot list " + folder.string() + ": " + error.message());
   std::sort(names.begin(), names.end());
   return names;
+}
+
+/// Median; 0 of nothing.
+double middle(std::vector<double> values) {
+  if (values.empty()) return 0;
+  std::sort(values.begin(), values.end());
+  const std::size_t half = values.size() / 2;
+  return values.size() % 2 ? values[half] : (values[half - 1] + values[half]) / 2;
 }
 
 /// `parse()`, with what it says of a malformed line as a BadEvent.
@@ -65,6 +76,35 @@ ExperimentRecord experiment_from_json(const Json& json) {
   for (const auto& cell : json.at("cells"))
     e.cells.push_back({cell.at("cell"), cell.at("arm"), cell.at("point").get<std::map<std::string, std::string>>()});
   return e;
+}
+
+Json to_json(const Sitting& s) {
+  Json series = Json::array();
+  for (const auto& x : s.series)
+    series.push_back({{"name", x.name}, {"unit", x.unit}, {"standing", x.standing}, {"samples", x.samples}});
+  return {{"schema", 1},
+          {"sitting", s.sitting},
+          {"recorded_at", s.recorded_at},
+          {"revision", s.revision},
+          {"fingerprint", s.fingerprint},
+          {"environment", s.environment},
+          {"series", series}};
+}
+
+Sitting sitting_from_json(const Json& json) {
+  Sitting s;
+  s.sitting = json.at("sitting");
+  s.recorded_at = json.at("recorded_at");
+  s.revision = json.at("revision");
+  s.fingerprint = json.at("fingerprint");
+  s.environment = json.at("environment").get<std::map<std::string, std::string>>();
+  for (const auto& x : json.at("series"))
+    s.series.push_back({x.at("name"), x.at("unit"), x.at("samples").get<std::vector<double>>(), x.at("standing")});
+  return s;
+}
+
+std::filesystem::path sitting_file(const std::filesystem::path& out, const std::string& sitting) {
+  return out / "benchmarks" / (sitting + ".json");
 }
 
 std::filesystem::path experiment_file(const std::filesystem::path& out, const std::string& name,
@@ -114,7 +154,10 @@ void Ingester::guarded(const Work& work) {
 IngestReport Ingester::ingest(const std::vector<std::string>& only) {
   report_ = {};
   guarded([&] {
-    if (only.empty()) take_experiments();
+    if (only.empty()) {
+      take_experiments();
+      take_sittings();
+    }
     for (const auto& run : only.empty() ? sorted_entries(out_ / "runs") : only) take_run(run);
   });
   return std::move(report_);
@@ -122,6 +165,10 @@ IngestReport Ingester::ingest(const std::vector<std::string>& only) {
 
 void Ingester::ingest_experiments() {
   guarded([&] { take_experiments(); });
+}
+
+void Ingester::ingest_sittings() {
+  guarded([&] { take_sittings(); });
 }
 
 void Ingester::load() {
@@ -166,12 +213,19 @@ void Ingester::take_experiments() {
     if (name.ends_with(".json")) take_experiment(out_ / "experiments" / name);
 }
 
+std::optional<SpoolState> Ingester::news_of(const std::string& path) const {
+  const auto stamp = file_stamp(out_ / path);
+  const auto known = spools_.find(path);
+  if (!stamp || (limits_ && !limits_->contains(path))) return std::nullopt;
+  if (known != spools_.end() && known->second.stamp == stamp->modified_ns && known->second.taken == stamp->size)
+    return std::nullopt;
+  return SpoolState{.taken = stamp->size, .stamp = stamp->modified_ns};
+}
+
 void Ingester::take_experiment(const std::filesystem::path& file) {
   const std::string path = "experiments/" + file.filename().string();
-  const auto stamp = file_stamp(file);
-  const auto known = spools_.find(path);
-  if (!stamp || (limits_ && !limits_->contains(path))) return;
-  if (known != spools_.end() && known->second.stamp == stamp->modified_ns && known->second.taken == stamp->size) return;
+  const auto news = news_of(path);
+  if (!news) return;
 
   ExperimentRecord e;
   try {
@@ -188,7 +242,68 @@ void Ingester::take_experiment(const std::filesystem::path& file) {
       db_.prepare("INSERT INTO experiment_cells (name, scale, position, cell, arm, point) VALUES (?, ?, ?, ?, ?, ?)");
   for (std::size_t i = 0; i < e.cells.size(); ++i)
     insert.run(e.name, e.scale, i, e.cells[i].cell, e.cells[i].arm, canonical(Json(e.cells[i].point)));
-  save(path, {.taken = stamp->size, .stamp = stamp->modified_ns});
+  save(path, *news);
+}
+
+void Ingester::take_sittings() {
+  bool changed = false;
+  for (const auto& name : sorted_entries(out_ / "benchmarks"))
+    if (name.ends_with(".json")) changed = take_sitting(out_ / "benchmarks" / name) || changed;
+  if (changed) count_noise();
+}
+
+bool Ingester::take_sitting(const std::filesystem::path& file) {
+  const std::string path = "benchmarks/" + file.filename().string();
+  const auto news = news_of(path);
+  if (!news) return false;
+  Sitting s;
+  try {
+    s = sitting_from_json(Json::parse(read_file(file)));
+  } catch (const Json::exception& error) {
+    ++report_.skipped;
+    complain(file.string(), std::string("not a sitting: ") + error.what());
+    return false;
+  }
+  begin();
+  db_.prepare("DELETE FROM sittings WHERE sitting = ?").run(s.sitting);
+  db_.prepare("INSERT INTO sittings (sitting, recorded_at, revision, fingerprint, environment) VALUES (?, ?, ?, ?, ?)")
+      .run(s.sitting, s.recorded_at, s.revision, s.fingerprint, canonical(Json(s.environment)));
+  auto insert = db_.prepare("INSERT INTO benchmarks (sitting, series, unit, standing, samples) VALUES (?, ?, ?, ?, ?)");
+  for (const auto& series : s.series)
+    insert.run(s.sitting, series.name, series.unit, series.standing, canonical(Json(series.samples)));
+  save(path, *news);
+  return true;
+}
+
+void Ingester::count_noise() {
+  // Medians of good sittings, by what should have made them equal.
+  std::map<std::array<std::string, 3>, std::vector<double>> medians;  // series, fingerprint, revision
+  auto rows = db_.prepare(
+      "SELECT b.series, s.fingerprint, s.revision, b.samples FROM benchmarks b JOIN sittings s USING (sitting) "
+      "WHERE b.standing <> 'changed' ORDER BY s.recorded_at, s.sitting");
+  while (rows.step())
+    medians[{rows.text(0), rows.text(1), rows.text(2)}].push_back(
+        middle(Json::parse(rows.text(3)).get<std::vector<double>>()));
+
+  struct Spread {
+    double squares = 0, freedom = 0;
+    int sittings = 0;
+  };
+  std::map<std::pair<std::string, std::string>, Spread> spreads;
+  for (const auto& [key, values] : medians) {
+    double mean = 0;
+    for (const double x : values) mean += x / static_cast<double>(values.size());
+    if (values.size() < 2 || mean == 0) continue;
+    auto& spread = spreads[{key[0], key[1]}];
+    for (const double x : values) spread.squares += (x / mean - 1) * (x / mean - 1);
+    spread.freedom += static_cast<double>(values.size() - 1);
+    spread.sittings += static_cast<int>(values.size());
+  }
+  begin();
+  db_.execute("DELETE FROM noise");
+  auto insert = db_.prepare("INSERT INTO noise (series, fingerprint, relative_sd, sittings) VALUES (?, ?, ?, ?)");
+  for (const auto& [key, spread] : spreads)
+    insert.run(key.first, key.second, std::sqrt(spread.squares / spread.freedom), spread.sittings);
 }
 
 void Ingester::take_run(const std::string& run) {

@@ -4,6 +4,7 @@
 #include <filesystem>
 #include <map>
 #include <memory>
+#include <optional>
 #include <string>
 #include <unordered_map>
 #include <vector>
@@ -33,6 +34,11 @@ ExperimentRecord experiment_from_json(const Json& json);
 std::filesystem::path experiment_file(const std::filesystem::path& out, const std::string& name,
                                       const std::string& scale);
 
+Json to_json(const Sitting& sitting);
+Sitting sitting_from_json(const Json& json);
+/// <out>/benchmarks/<sitting>.json
+std::filesystem::path sitting_file(const std::filesystem::path& out, const std::string& sitting);
+
 /// Cost of ingest() when nothing is new: two stats a run, no SQL. A batch (about 50 000 lines) is one transaction
 /// that holds the rows and the offsets, so a kill at any moment leaves a store that goes on where it stopped.
 class Ingester {
@@ -41,6 +47,7 @@ class Ingester {
   Ingester(const Database& db, std::filesystem::path out, const SpoolStates* limits = nullptr);
   IngestReport ingest(const std::vector<std::string>& only = {});
   void ingest_experiments();
+  void ingest_sittings();
 
  private:
   /// Runs `work` on loaded state and commits; on any error forgets the state, which the rollback made false.
@@ -50,6 +57,9 @@ class Ingester {
   void forget();
   void take_experiments();
   void take_experiment(const std::filesystem::path& file);
+  void take_sittings();
+  bool take_sitting(const std::filesystem::path& file);  ///< true when there was something new
+  void count_noise();
   void take_run(const std::string& run);
   bool know_run(const std::string& run);  ///< makes the row from run.json; false when there is none to make it from
   void take_spool(const std::string& run, std::int64_t run_id, const char* file, bool is_events);
@@ -57,6 +67,8 @@ class Ingester {
                   const std::string& where);
   void take_attempt(std::string_view line, std::int64_t run_id);
   void save(const std::string& path, const SpoolState& state);
+  /// The stamp of a whole-file spool that is to be read; nothing when it is gone, beyond the limits or known already.
+  std::optional<SpoolState> news_of(const std::string& path) const;
   void begin();
   void commit();
   void complain(const std::string& where, const std::string& why);

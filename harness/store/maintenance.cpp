@@ -54,8 +54,9 @@ constexpr std::array kGlobalContent = {
     "SELECT name, scale, spec, arms FROM experiments ORDER BY 1, 2",
     "SELECT name, scale, position, cell, arm, point FROM experiment_cells ORDER BY 1, 2, 3",
     "SELECT cell, suite, optimizer, config FROM cells ORDER BY 1",
-    "SELECT series, fingerprint, revision, sample, value, unit FROM benchmarks ORDER BY 1, 2, 3, 4",
-    "SELECT series, fingerprint, relative_sd, samples FROM noise ORDER BY 1, 2",
+    "SELECT sitting, recorded_at, revision, fingerprint, environment FROM sittings ORDER BY 1",
+    "SELECT sitting, series, unit, standing, samples FROM benchmarks ORDER BY 1, 2",
+    "SELECT series, fingerprint, relative_sd, sittings FROM noise ORDER BY 1, 2",
 };
 
 // Of one run, ?1: the sort by name then stays small, whatever the size of the store.

@@ -202,6 +202,37 @@ std::map<std::string, std::string> Store::environment(const std::string& run) co
   return out;
 }
 
+std::vector<Sitting> Store::sittings(const std::string& fingerprint) const {
+  const ReadSnapshot snapshot(impl_->db);
+  std::vector<Sitting> out;
+  auto rows = impl_->db.prepare(
+      "SELECT sitting, recorded_at, revision, fingerprint, environment FROM sittings "
+      "WHERE ?1 = '' OR fingerprint = ?1 ORDER BY recorded_at, sitting");
+  auto series =
+      impl_->db.prepare("SELECT series, unit, samples, standing FROM benchmarks WHERE sitting = ? ORDER BY series");
+  for (rows.query(fingerprint); rows.step();) {
+    Sitting s{rows.text(0),
+              rows.text(1),
+              rows.text(2),
+              rows.text(3),
+              Json::parse(rows.text(4)).get<std::map<std::string, std::string>>(),
+              {}};
+    for (series.query(s.sitting); series.step();)
+      s.series.push_back(
+          {series.text(0), series.text(1), Json::parse(series.text(2)).get<std::vector<double>>(), series.text(3)});
+    out.push_back(std::move(s));
+  }
+  return out;
+}
+
+std::vector<NoiseRow> Store::noise() const {
+  std::vector<NoiseRow> out;
+  auto rows =
+      impl_->db.prepare("SELECT series, fingerprint, relative_sd, sittings FROM noise ORDER BY series, fingerprint");
+  while (rows.step()) out.push_back({rows.text(0), rows.text(1), rows.real(2), static_cast<int>(rows.integer(3))});
+  return out;
+}
+
 void Store::for_each_metric(const std::function<void(const MetricRow&)>& take) const {
   const ReadSnapshot snapshot(impl_->db);
   std::map<std::string, RunRow> runs_by_name;

@@ -75,6 +75,34 @@ struct ClockedPoint {
   double train_seconds;
 };
 
+/// What one series was in one sitting.
+struct BenchmarkSeries {
+  std::string name;  ///< "<benchmark or cell>:<metric>"
+  std::string unit;
+  std::vector<double> samples;  ///< one per process or seed; at least one
+  /// "good"; "changed": a gate found it unlike its history, no part of later history; "accepted": a change that is
+  /// meant, history starts anew here.
+  std::string standing = "good";
+};
+
+/// One stay at a machine: what `bench` or `gate` measured in one go.
+/// Spool: <out>/benchmarks/<sitting>.json, whole-file.
+struct Sitting {
+  std::string sitting;  ///< unique, and in order of time: "20260524T010203456Z-1f0c"
+  std::string recorded_at;
+  std::string revision;
+  std::string fingerprint;  ///< of `environment`: only equal ones are compared
+  std::map<std::string, std::string> environment;
+  std::vector<BenchmarkSeries> series;
+};
+
+/// Spread of a series between sittings of the same revision on the same machine.
+struct NoiseRow {
+  std::string series, fingerprint;
+  double relative_sd;  ///< pooled over revisions, of the sittings' medians
+  int sittings;
+};
+
 /// One value with all that a table outside the store needs to place it.
 struct MetricRow {
   std::string run, cell, suite, optimizer;

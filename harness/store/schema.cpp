@@ -188,9 +188,42 @@ UPDATE attempts SET owner = '' WHERE started_at IS NOT NULL;
 UPDATE attempts SET disturbance = '' WHERE outcome IS NOT NULL;
 )sql";
 
+// The first tables for these were never written by any program: nothing is lost with them.
+constexpr const char* kSittings = R"sql(
+DROP TABLE benchmarks;
+DROP TABLE noise;
+
+CREATE TABLE sittings (          -- one stay at a machine: what `bench` or `gate` measured in one go
+  sitting     TEXT PRIMARY KEY,
+  recorded_at TEXT NOT NULL,     -- UTC
+  revision    TEXT NOT NULL,
+  fingerprint TEXT NOT NULL,     -- of machine, compiler and build: only equal ones are compared
+  environment TEXT NOT NULL      -- JSON object of texts: what the fingerprint stands for
+) STRICT, WITHOUT ROWID;
+
+CREATE TABLE benchmarks (
+  sitting  TEXT NOT NULL REFERENCES sittings (sitting) ON DELETE CASCADE,
+  series   TEXT NOT NULL,        -- "step/pion:real_time"
+  unit     TEXT NOT NULL,
+  standing TEXT NOT NULL,        -- good, changed (no part of later history), accepted (history starts anew here)
+  samples  TEXT NOT NULL,        -- JSON array of numbers: one per process or seed, in order
+  PRIMARY KEY (sitting, series)
+) STRICT, WITHOUT ROWID;
+CREATE INDEX benchmarks_by_series ON benchmarks (series);
+
+CREATE TABLE noise (             -- spread of a series between sittings of one revision; kept by the ingester
+  series      TEXT NOT NULL,
+  fingerprint TEXT NOT NULL,
+  relative_sd REAL NOT NULL,
+  sittings    INTEGER NOT NULL,
+  PRIMARY KEY (series, fingerprint)
+) STRICT, WITHOUT ROWID;
+)sql";
+
 constexpr std::array kMigrations = {
     Migration{1, "experiments, runs and everything a worker reports", kFirstSchema},
     Migration{2, "what attempts were given and what they used", kAttemptResources},
+    Migration{3, "benchmarks by sitting", kSittings},
 };
 
 }  // namespace

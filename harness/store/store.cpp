@@ -80,6 +80,12 @@ void Store::record_experiment(const ExperimentRecord& experiment) {
   impl_->ingester->ingest_experiments();
 }
 
+void Store::record_sitting(const Sitting& sitting) {
+  if (!impl_->ingester) throw std::logic_error("record_sitting on a store opened to read");
+  write_file_atomic(sitting_file(impl_->out, sitting.sitting), to_json(sitting).dump(1) + "\n");
+  impl_->ingester->ingest_sittings();
+}
+
 IngestReport Store::ingest(const std::vector<std::string>& only) {
   if (!impl_->ingester) throw std::logic_error("ingest on a store opened to read");
   return impl_->ingester->ingest(only);

@@ -40,8 +40,10 @@ class Store {
   // --- writing -------------------------------------------------------------------------------------------------
   /// Writes the experiment's spool file, then the row.
   void record_experiment(const ExperimentRecord& experiment);
-  /// Takes what is new in every spool under <out>/runs and <out>/experiments; cheap when nothing is (one stat a run).
-  /// With `only`, looks at these runs alone.
+  /// Writes the sitting's spool file, then the rows.
+  void record_sitting(const Sitting& sitting);
+  /// Takes what is new in every spool under <out>/runs, <out>/experiments and <out>/benchmarks; cheap when nothing is
+  /// (one stat a run). With `only`, looks at these runs alone.
   IngestReport ingest(const std::vector<std::string>& only = {});
 
   // --- reading (each one consistent snapshot) -------------------------------------------------------------------
@@ -60,6 +62,10 @@ class Store {
   std::vector<SpectralRow> spectral(const std::string& run) const;
   std::vector<ItemRow> items(const std::string& run) const;
   std::map<std::string, std::string> environment(const std::string& run) const;  ///< of the last attempt
+
+  /// Sittings in order of time, on one machine where `fingerprint` is given.
+  std::vector<Sitting> sittings(const std::string& fingerprint = "") const;
+  std::vector<NoiseRow> noise() const;  ///< by series, then fingerprint
 
   /// Every metric of every run, in order of run, name and step, once for each experiment cell that the run's cell is
   /// (`experiment` and what follows it are empty where it is in none).

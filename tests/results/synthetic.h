@@ -79,19 +79,85 @@ inline void add_fig2b(Store& store, const Fig2bOptions& options = {}) {
   store.ingest();
 }
 
+/// Any experiment: arms × settings × seeds, each run with the series that `value` gives.
+struct MadeUp {
+  struct Arm {
+    std::string name, optimizer = "adamw";
+    Values hyper = {};
+  };
+  struct Place {
+    std::string arm;
+    std::map<std::string, std::string> setting;
+    int seed;
+    int step;
+    std::string metric;
+  };
+  std::string name;
+  std::vector<Arm> arms;
+  std::vector<std::map<std::string, std::string>> settings = {{}};
+  std::vector<std::string> metrics;  ///< "evaluation/<split>/<name>" or a training metric
+  std::function<double(const Place&)> value;
+  int seeds = 6;
+  int steps = 30;
+  int every = 10;
+  std::function<double(const std::string& arm)> seconds_per_step = [](const auto&) { return 1.0; };
+  /// Further events of a run.
+  std::function<void(RunSpool&, const std::string& arm, int seed)> more = [](auto&, const auto&, int) {};
+  std::string scale = "quick";
+};
+
+inline void add_made_up(Store& store, const MadeUp& m) {
+  ExperimentRecord e{.name = m.name, .scale = m.scale, .spec = {{"title", m.name}, {"arms", Json::object()}}};
+  for (const auto& arm : m.arms) {
+    e.arms.push_back(arm.name);
+    for (const auto& setting : m.settings)
+      for (int seed = 0; seed < m.seeds; ++seed) {
+        CellConfig c = config(seed, arm.optimizer);
+        c.settings["place"] = m.name + m.scale + arm.name + Json(setting).dump();
+        for (const auto& [key, value] : arm.hyper) c.hyper[key] = value;
+        auto point = setting;
+        point["seed"] = std::to_string(seed);
+        e.cells.push_back({content_hash(to_json(c)), arm.name, point});
+        RunSpool run(store.out(), c);
+        run.start();
+        for (int step = 0; step <= m.steps; step += m.every) {
+          if (step) run.phase(step, "train", m.seconds_per_step(arm.name) * m.every);
+          for (const auto& metric : m.metrics) {
+            const double value = m.value({arm.name, setting, seed, step, metric});
+            if (!metric.starts_with("evaluation/")) {
+              run.metric(step, metric, value);
+              continue;
+            }
+            const auto slash = metric.rfind('/');
+            run.event({{"type", "evaluation"},
+                       {"step", step},
+                       {"split", metric.substr(11, slash - 11)},
+                       {"values", {{metric.substr(slash + 1), value}}}});
+          }
+        }
+        run.event({{"type", "progress"}, {"step", m.steps}, {"steps", m.steps}});
+        m.more(run, arm.name, seed);
+        run.finish(m.steps).end("done", 0);
+      }
+  }
+  store.record_experiment(e);
+  store.ingest();
+}
+
 inline double odd_quintic(double a, double b, double c, double s) {
   return s * (a + b * s * s + c * s * s * s * s);
 }
 
-inline void add_fig3(Store& store) {
+/// `muon_b`: Muon's cubic coefficient; `promotion_c`: promotion's quintic one. Others than these plant a fault.
+inline void add_fig3(Store& store, double muon_b = -4.7750, double promotion_c = 0.375) {
   CellConfig c;
   c.suite = "maps";
   RunSpool run(store.out(), c);
   run.start();
   std::vector<double> grid;
   for (int i = 0; i <= 500; ++i) grid.push_back(i / 500.0);
-  const auto muon = [](double s) { return odd_quintic(3.4445, -4.7750, 2.0315, s); };
-  const auto promotion = [](double s) { return odd_quintic(1.875, -1.25, 0.375, s); };
+  const auto muon = [=](double s) { return odd_quintic(3.4445, muon_b, 2.0315, s); };
+  const auto promotion = [=](double s) { return odd_quintic(1.875, -1.25, promotion_c, s); };
   const auto suppression = [](double s) { return s * s * s * (2.5 - 1.5 * s * s); };
   const auto chain = [&](const std::string& name, const std::string& variant, auto first, int n, auto second, int m) {
     std::vector<double> y;

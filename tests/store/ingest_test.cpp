@@ -1,7 +1,10 @@
 #include <gmock/gmock.h>
+
 #include <signal.h>
 #include <sys/wait.h>
 #include <unistd.h>
+
+#include <cmath>
 
 #include "core/error.h"
 #include "tests/store/spool_tree.h"
@@ -307,6 +310,54 @@ TEST(Ingest, AnExperimentIsReplacedWhenItsPlanChanges) {
   EXPECT_EQ(experiments[1].cells[2].cell, "c");
   EXPECT_EQ(experiments[1].cells[2].point.at("seed"), "2");
   EXPECT_EQ(experiments[1].spec.at("suite"), "rlvr/arith");
+}
+
+Sitting sitting(const std::string& name, const std::string& revision, double level,
+                const std::string& standing = "good") {
+  return {name,           "2026-01-02T03:04:" + name + ".000Z",
+          revision,       "machine",
+          {{"cpu", "x"}}, {{"step/pion:real_time", "us", {level, level + 1, level - 1}, standing}}};
+}
+
+TEST(Sittings, CanBeReadBackInOrderAndRebuilt) {
+  const TemporaryFolder out;
+  Store store(out.path(), Store::Mode::kReadWrite);
+  store.record_sitting(sitting("02", "b", 110));
+  store.record_sitting(sitting("01", "a", 100));
+  const auto sittings = store.sittings();
+  ASSERT_EQ(sittings.size(), 2u);
+  EXPECT_EQ(sittings[0].sitting, "01");
+  EXPECT_EQ(sittings[0].environment.at("cpu"), "x");
+  EXPECT_THAT(sittings[0].series.at(0).samples, ElementsAre(100, 101, 99));
+  EXPECT_EQ(sittings[0].series.at(0).unit, "us");
+  EXPECT_TRUE(store.sittings("another machine").empty());
+  EXPECT_THAT(store.verify(), IsEmpty());
+  const auto digest = store.digest();
+  EXPECT_EQ(Store::rebuild(out.path()), digest);
+}
+
+TEST(Sittings, OfOneRevisionTellTheNoise) {
+  const TemporaryFolder out;
+  Store store(out.path(), Store::Mode::kReadWrite);
+  store.record_sitting(sitting("01", "a", 99));
+  EXPECT_TRUE(store.noise().empty()) << "one sitting has no spread";
+  store.record_sitting(sitting("02", "a", 101));
+  store.record_sitting(sitting("03", "b", 200));
+  store.record_sitting(sitting("04", "a", 300, "changed"));
+  const auto noise = store.noise();
+  ASSERT_EQ(noise.size(), 1u);
+  EXPECT_EQ(noise[0].sittings, 2);
+  EXPECT_NEAR(noise[0].relative_sd, std::sqrt(2.0) * 0.01, 1e-12);
+}
+
+TEST(Sittings, AFileThatIsNoneIsSaidAndLeftAlone) {
+  const TemporaryFolder out;
+  Store store(out.path(), Store::Mode::kReadWrite);
+  append(out.path() / "benchmarks/x.json", "{\"schema\": 1}");
+  const auto report = store.ingest();
+  ASSERT_EQ(report.complaints.size(), 1u);
+  EXPECT_THAT(report.complaints[0], HasSubstr("not a sitting"));
+  EXPECT_TRUE(store.sittings().empty());
 }
 
 TEST(RunState, FollowsTheLastAttempt) {

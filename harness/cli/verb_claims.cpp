@@ -1,0 +1,67 @@
+#include <cstdio>
+#include <memory>
+
+#include "core/error.h"
+#include "core/files.h"
+#include "harness/cli/current_store.h"
+#include "harness/cli/verbs.h"
+#include "harness/spec/yaml.h"
+#include "results/claims/claim.h"
+
+namespace pionbench {
+namespace {
+
+struct Options {
+  std::vector<std::string> only;
+  std::string scale, markdown;
+};
+
+claims::Reference load_reference(const std::filesystem::path& file) {
+  const auto root = parse_yaml(read_file(file), file.string());
+  const auto* entries = root.find("claims");
+  if (!entries) throw UserError(file.string() + ": no \"claims\"");
+  claims::Reference out;
+  for (const auto& entry : entries->value.map("claims")) {
+    const auto text = [&](const char* key) {
+      const auto* found = entry.value.find(key);
+      if (!found) throw UserError(entry.where + ": claim " + entry.key + " has no \"" + key + "\"");
+      return found->value.scalar(key);
+    };
+    require_known_keys(entry.value.map(entry.key), "field of a claim", {"sentence", "paper", "source", "trust"});
+    out[entry.key] = {text("sentence"), text("paper"), text("source"), text("trust")};
+  }
+  return out;
+}
+
+int run_claims(const Context& context, const Options& options) {
+  const auto reference = load_reference(context.home / "results" / "reference" / "claims.yaml");
+  const Store store = open_current_store(context.out);
+  const auto evidence = gather(store);
+  const claims::Board board(evidence, store.sittings(), options.scale);
+  const auto judged = claims::judge(board, reference, options.only);
+  if (!options.markdown.empty() && options.markdown != "-")
+    write_file_atomic(options.markdown, claims::to_markdown(judged));
+  if (context.json)
+    print_json({{"claims", claims::to_json(judged)}, {"digest", store.digest()}});
+  else if (options.markdown == "-")
+    std::fputs(claims::to_markdown(judged).c_str(), stdout);
+  else if (!context.quiet)
+    std::fputs(claims::to_plain(judged).c_str(), stdout);
+  return claims::exit_code(judged);
+}
+
+}  // namespace
+
+const Verb kClaimsVerb = {
+    "claims",
+    "The paper's claims, each with its rule, our numbers and a verdict: exit 0 all reproduced, 1 one differs, 3 open",
+    "pionbench claims\npionbench claims --only C12,C15 --json\npionbench claims --md claims.md",
+    [](CLI::App& app, const Context& context) {
+      auto options = std::make_shared<Options>();
+      app.add_option("--only", options->only, "claims, e.g. C12,C15")->delimiter(',');
+      app.add_option("--scale", options->scale, "quick, desk or paper; otherwise the largest with finished runs");
+      app.add_option("--md", options->markdown, "write a table in Markdown here; - is standard output");
+      return Runner([&context, options] { return run_claims(context, *options); });
+    }};
+
+}  // namespace pionbench
