@@ -10,8 +10,8 @@ Json to_json(const CellConfig& c) {
           {"suite_version", c.suite_version},
           {"optimizer", c.optimizer},
           {"optimizer_version", c.optimizer_version},
-          {"settings", to_json(c.settings)},
-          {"hyper", to_json(c.hyper)},
+          {"settings", to_json(c.settings.get())},
+          {"hyper", to_json(c.hyper.get())},
           {"inputs", c.inputs}};
 }
 

@@ -84,6 +84,7 @@ void add_common_options(CLI::App& app, Context& context) {
   app.add_option("--out", context.out, "folder of runs, store and report")->capture_default_str();
   app.add_flag("--json", context.json, "print one JSON document");
   app.add_flag("--quiet,-q", context.quiet, "no progress, no summary");
+  app.add_flag("--dry-run", context.dry_run, "say what would be done; change nothing");
 }
 
 int parse_and_run(Context& context, int argc, const char* const* argv) {
@@ -119,11 +120,11 @@ int parse_and_run(Context& context, int argc, const char* const* argv) {
 
 Catalog Context::catalog() const {
   std::error_code error;
-  if (!fs::exists(catalog_path(), error))
+  if (!fs::exists(catalog_path, error))
     throw UserError(
-        "no catalog of suites and optimizers at " + catalog_path().string() + "; the full build makes it: ci/build",
+        "no catalog of suites and optimizers at " + catalog_path.string() + "; the full build makes it: ci/build",
         kInternal);
-  return load_catalog(catalog_path());
+  return load_catalog(catalog_path);
 }
 
 Context make_context(int argc, const char* const* argv) {
@@ -131,6 +132,7 @@ Context make_context(int argc, const char* const* argv) {
   context.home = environment_or("PIONBENCH_HOME", PIONBENCH_SOURCE_FOLDER);
   context.bin = folder_of_this_program();
   context.worker = environment_or("PIONBENCH_WORKER", (context.bin / "pionbench-worker").string());
+  context.catalog_path = environment_or("PIONBENCH_CATALOG", (context.bin / "catalog.json").string());
   context.python = environment_or("PIONBENCH_PYTHON", (context.home / ".venv" / "bin" / "python3").string());
   context.spec_folders = spec_folders(context.home);
   for (int i = 1; i < argc; ++i) context.arguments.emplace_back(argv[i]);

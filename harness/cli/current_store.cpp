@@ -6,9 +6,9 @@
 
 namespace pionbench {
 
-Store open_current_store(const std::filesystem::path& out) {
+Store open_current_store(const std::filesystem::path& out, bool dry_run) {
   const bool has_anything = std::filesystem::exists(out / "store.sqlite") || std::filesystem::exists(out / "runs");
-  if (has_anything) {
+  if (has_anything && !dry_run) {
     try {
       const OutLock lock(out);
       const auto report = Store(out, Store::Mode::kReadWrite).ingest();

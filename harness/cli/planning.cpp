@@ -1,7 +1,7 @@
 #include "harness/cli/planning.h"
 
 #include <algorithm>
-#include <set>
+#include <unordered_set>
 
 #include "core/error.h"
 
@@ -11,17 +11,20 @@ void add_scale_option(CLI::App& app, std::string& scale) {
   app.add_option("--scale", scale, "sizes of the experiment: quick, desk or paper")->capture_default_str();
 }
 
-void add_plan_options(CLI::App& app, PlanArguments& arguments) {
+void add_plan_options(CLI::App& app, PlanArguments& arguments, bool required) {
   app.add_option("SPEC", arguments.items,
                  "experiments (names or .yaml files) and overrides (key=value): lr=1e-4,3e-4  seed=0..4  "
-                 "lr=log:1e-5..1e-3:5  arms.NAME.key=value  arm=NAME,NAME")
-      ->required();
+                 "lr=log:1e-5..1e-3:5  arms.NAME.key=value  arm=NAME,NAME  search.budget=20  halving.from=10")
+      ->required(required);
   add_scale_option(app, arguments.scale);
   app.add_option("--exclude", arguments.exclude, "leave cells out: 'optimizer=muon & lr>1e-3'")
       ->allow_extra_args(false);
+  app.add_option("--until", arguments.until,
+                 "add seeds until the 95 % interval is this narrow: 'ci<=0.02' (half its width) or 'ci<=5%'");
+  app.add_option("--max-seeds", arguments.max_seeds, "cap of --until, for each candidate (default: 16)");
 }
 
-std::vector<Plan> make_plans(const PlanArguments& arguments, const Context& context, const Catalog& catalog) {
+std::vector<PlanSource> plan_sources(const PlanArguments& arguments, const Context& context) {
   PlanOptions options{.scale = arguments.scale, .exclude = arguments.exclude};
   std::vector<std::string> names;
   for (const auto& item : arguments.items) {
@@ -30,14 +33,32 @@ std::vector<Plan> make_plans(const PlanArguments& arguments, const Context& cont
     (is_override ? options.overrides : names).push_back(item);
   }
   if (names.empty()) throw UserError("no experiment is named  see: pionbench list experiments", kUsage);
+  if (!arguments.until.empty()) options.overrides.push_back("until=" + arguments.until);
+  if (!arguments.max_seeds.empty()) options.overrides.push_back("max_seeds=" + arguments.max_seeds);
+  std::vector<PlanSource> sources;
+  for (const auto& name : names) sources.push_back({find_spec(name, context.spec_folders), options});
+  return sources;
+}
+
+std::vector<Decision> decide_all(const std::vector<PlanSource>& sources, const Catalog& catalog, const Store* store,
+                                 int batch) {
+  std::vector<Decision> out;
+  for (const auto& source : sources) out.push_back(decide(source, catalog, store, batch));
+  return out;
+}
+
+std::vector<Plan> make_plans(const PlanArguments& arguments, const Context& context, const Catalog& catalog) {
+  const auto store = open_store_if_any(context.out);
   std::vector<Plan> plans;
-  for (const auto& name : names) plans.push_back(make_plan(find_spec(name, context.spec_folders), catalog, options));
+  for (auto& decision : decide_all(plan_sources(arguments, context), catalog, store ? &*store : nullptr))
+    plans.push_back(std::move(decision.plan));
   return plans;
 }
 
 std::vector<PlannedCell> merged_cells(const std::vector<Plan>& plans) {
+  if (plans.size() == 1) return plans[0].cells;
   std::vector<PlannedCell> out;
-  std::set<std::string> seen;
+  std::unordered_set<std::string> seen;
   for (const bool prerequisites : {true, false})
     for (const auto& plan : plans)
       for (const auto& cell : plan.cells)

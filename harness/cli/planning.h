@@ -7,6 +7,7 @@
 #include <string>
 #include <vector>
 
+#include "harness/adaptive/adaptive.h"
 #include "harness/cli/verbs.h"
 #include "harness/spec/plan.h"
 #include "harness/store/store.h"
@@ -17,12 +18,22 @@ struct PlanArguments {
   std::vector<std::string> items;  ///< experiments (names or files) and overrides (key=value)
   std::string scale = "quick";
   std::vector<std::string> exclude;
+  std::string until;      ///< "ci<=0.02"
+  std::string max_seeds;  ///< its cap
 };
 
-void add_plan_options(CLI::App& app, PlanArguments& arguments);
+/// `required`: at least one experiment must be named.
+void add_plan_options(CLI::App& app, PlanArguments& arguments, bool required = true);
 void add_scale_option(CLI::App& app, std::string& scale);
 
-/// One plan per experiment named, in the order of the command line.
+/// One source per experiment named, in the order of the command line.
+std::vector<PlanSource> plan_sources(const PlanArguments& arguments, const Context& context);
+
+/// The plans as far as the store decides them; `store` may be null. `batch` as in `decide`.
+std::vector<Decision> decide_all(const std::vector<PlanSource>& sources, const Catalog& catalog, const Store* store,
+                                 int batch = 1);
+
+/// The plans of decide_all for what <out> holds.
 std::vector<Plan> make_plans(const PlanArguments& arguments, const Context& context, const Catalog& catalog);
 
 /// The cells of all plans: prerequisites first, each cell once.

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <set>
+#include <tuple>
 
 #include "core/error.h"
 #include "harness/cli/planning.h"
@@ -45,13 +46,13 @@ void Session::record(const ExperimentRecord& experiment) {
   // A part of a recorded experiment (one seed, one arm) leaves the record whole, so that its figure stays whole.
   for (const auto& recorded : store_.experiments()) {
     if (recorded.name != experiment.name || recorded.scale != experiment.scale) continue;
-    const auto is_recorded = [&](const ExperimentRecord::Cell& cell) {
-      return std::ranges::any_of(recorded.cells, [&](const ExperimentRecord::Cell& other) {
-        return other.cell == cell.cell && other.arm == cell.arm && other.point == cell.point;
-      });
-    };
-    const bool is_part = experiment.cells.size() < recorded.cells.size();
-    if (is_part && std::ranges::all_of(experiment.cells, is_recorded)) return;
+    if (experiment.cells.size() >= recorded.cells.size()) break;
+    std::set<std::tuple<std::string, std::string, std::map<std::string, std::string>>> there;
+    for (const auto& cell : recorded.cells) there.insert({cell.cell, cell.arm, cell.point});
+    const bool is_part = std::ranges::all_of(experiment.cells, [&](const auto& cell) {
+      return there.contains({cell.cell, cell.arm, cell.point});
+    });
+    if (is_part) return;
   }
   store_.record_experiment(experiment);
 }

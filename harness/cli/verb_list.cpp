@@ -182,6 +182,10 @@ struct ListArguments {
 
 }  // namespace
 
+std::vector<std::string> list_kinds() {
+  return kKinds;
+}
+
 const Verb kListVerb = {"list", "What there is: suites, optimizers, experiments, figures",
                         "pionbench list optimizers muon\npionbench list optimizers --markdown > docs/optimizers.md",
                         [](CLI::App& app, const Context& context) {

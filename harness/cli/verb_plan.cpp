@@ -37,11 +37,19 @@ Json cell_json(const PlannedCell& cell, const std::string& state) {
 }
 
 int print_plan(const PlanArguments& arguments, const Context& context) {
-  const auto plans = make_plans(arguments, context, context.catalog());
+  const auto store = open_store_if_any(context.out);
+  std::vector<Plan> plans;
+  Json sweeps = Json::array();
+  std::string sweeps_text;
+  for (auto& decision : decide_all(plan_sources(arguments, context), context.catalog(), store ? &*store : nullptr)) {
+    if (!decision.report.empty()) sweeps.push_back(to_json(decision.report));
+    sweeps_text += to_text(decision.report);
+    plans.push_back(std::move(decision.plan));
+  }
   const auto cells = merged_cells(plans);
   std::map<std::string, RunState> states;
   std::vector<RunRow> history;
-  if (const auto store = open_store_if_any(context.out)) {
+  if (store) {
     states = cell_states(*store, cells);
     history = store->runs();
   }
@@ -54,6 +62,7 @@ int print_plan(const PlanArguments& arguments, const Context& context) {
     print_json({{"cells", rows},
                 {"done", done},
                 {"to_run", to_run},
+                {"sweeps", sweeps},
                 {"gpu_hours", gpu_hours(cells, states, ExpectedSeconds(history))}});
     return kDone;
   }
@@ -62,7 +71,7 @@ int print_plan(const PlanArguments& arguments, const Context& context) {
     for (const auto& cell : plan.cells)
       std::printf("  %-13s %.12s  %s\n", state_text(states, cell.id).c_str(), cell.id.c_str(), cell.label.c_str());
   }
-  std::printf("%zu cells: %d done, %d to run\n", cells.size(), done, to_run);
+  std::printf("%s%zu cells: %d done, %d to run\n", sweeps_text.c_str(), cells.size(), done, to_run);
   return kDone;
 }
 

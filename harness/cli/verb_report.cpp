@@ -1,9 +1,12 @@
+#include <algorithm>
 #include <cstdio>
 #include <memory>
+#include <set>
 
 #include "core/error.h"
 #include "harness/cli/current_store.h"
 #include "harness/cli/verbs.h"
+#include "results/registry.h"
 #include "results/report.h"
 
 namespace pionbench {
@@ -13,8 +16,33 @@ struct Options {
   std::vector<std::string> only;
 };
 
+int print_report_plan(const Store& store, const Context& context, const Options& options) {
+  std::set<std::string> stored;
+  for (const auto& experiment : store.experiments()) stored.insert(experiment.name);
+  Json items = Json::array();
+  const auto add = [&](const char* folder, const auto& entries) {
+    for (const auto& entry : entries) {
+      const bool is_wanted = options.only.empty() || std::ranges::any_of(options.only, [&](const std::string& name) {
+                               return name == entry.name || name == entry.experiment;
+                             });
+      if (is_wanted && stored.contains(entry.experiment))
+        items.push_back((context.out / "report" / folder / entry.name).string());
+    }
+  };
+  add("figures", figures());
+  add("tables", tables());
+  if (context.json) {
+    print_json({{"dry_run", true}, {"items", items}});
+    return kDone;
+  }
+  for (const auto& item : items) std::printf("would write %s\n", item.get_ref<const std::string&>().c_str());
+  std::printf("would write %s\n", (context.out / "report" / "index.html").c_str());
+  return kDone;
+}
+
 int run_report(const Context& context, const Options& options) {
-  const Store store = open_current_store(context.out);
+  const Store store = open_current_store(context.out, context.dry_run);
+  if (context.dry_run) return print_report_plan(store, context, options);
   const auto summary = write_report(store, {.home = context.home, .python = context.python, .only = options.only});
   if (context.json) {
     print_json(to_json(summary));

@@ -6,6 +6,7 @@
 #include "core/files.h"
 #include "harness/cli/planning.h"
 #include "harness/cli/session.h"
+#include "harness/cli/sweep_run.h"
 #include "harness/common/hash.h"
 #include "results/registry.h"
 #include "results/report.h"
@@ -91,14 +92,15 @@ ReportText bring_report_up_to_date(const Store& store, const std::vector<std::st
 
 int reproduce(const ReproduceArguments& arguments, const Context& context) {
   const Catalog catalog = context.catalog();
-  std::vector<Plan> plans;
-  for (const auto& path : chosen_specs(arguments.only, context))
-    plans.push_back(make_plan(path, catalog, {.scale = arguments.scale}));
+  std::vector<PlanSource> sources;
+  for (const auto& path : chosen_specs(arguments.only, context)) sources.push_back({path, {.scale = arguments.scale}});
+  if (context.dry_run) return print_dry_run(sources, catalog, context);
+  auto planned = decide_all(sources, catalog, nullptr);
   Session session(context);
-  const auto report = session.run(plans, catalog, arguments.slots);
-  const int code = exit_code_of(report);
-  Json json = summary_json(report);
-  std::string text = summary_text(report, context);
+  const auto outcome = run_sources(session, sources, std::move(planned), catalog, {arguments.slots}, context);
+  const int code = exit_code_of(outcome.report);
+  Json json = to_json(outcome);
+  std::string text = to_text(outcome, context);
   if (code != kInterrupted) {
     const auto written = bring_report_up_to_date(session.store(), arguments.only, context);
     json["report"] = written.index;

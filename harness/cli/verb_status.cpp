@@ -1,5 +1,7 @@
 #include <algorithm>
 #include <cstdio>
+#include <ctime>
+#include <unordered_set>
 
 #include "core/error.h"
 #include "harness/cli/planning.h"
@@ -85,10 +87,12 @@ std::string running_line(const StatusRow& row) {
   return line;
 }
 
-void print_screen(const std::vector<StatusRow>& rows, const Store& store) {
+void print_screen(const std::vector<StatusRow>& rows, const std::vector<ExperimentRecord>& recorded) {
   std::map<std::string, int> counts;
   std::vector<std::string> running, failed, experiments;
-  const auto finished = store.finished_by_cell();
+  std::unordered_set<std::string> finished;
+  for (const auto& row : rows)
+    if (is_finished(row.run.state)) finished.insert(row.run.cell);
   for (const auto& row : rows) {
     ++counts[row.state];
     if (row.state == "running")
@@ -97,7 +101,7 @@ void print_screen(const std::vector<StatusRow>& rows, const Store& store) {
       failed.push_back("  " + row.run.run + "  " + row.label + "  " + row.state +
                        (row.run.reason.empty() ? "" : ": " + row.run.reason));
   }
-  for (const auto& e : store.experiments()) {
+  for (const auto& e : recorded) {
     const auto done = std::ranges::count_if(e.cells, [&](const auto& cell) { return finished.contains(cell.cell); });
     experiments.push_back("  " + e.name + " (" + e.scale + ")  " + std::to_string(done) + " of " +
                           std::to_string(e.cells.size()) + " cells done");
@@ -125,8 +129,10 @@ void print_screen(const std::vector<StatusRow>& rows, const Store& store) {
 int status(const Context& context) {
   const auto store = open_store_if_any(context.out);
   std::vector<StatusRow> rows;
+  std::vector<ExperimentRecord> experiments;
   if (store) {
-    const auto labels = labels_by_cell(store->experiments());
+    experiments = store->experiments();
+    const auto labels = labels_by_cell(experiments);
     for (const auto& run : store->runs()) rows.push_back(status_of(run, context.out, labels));
   }
   if (context.json) {
@@ -141,7 +147,7 @@ int status(const Context& context) {
   } else if (!store) {
     std::printf("nothing has been run in %s yet; begin with: pionbench reproduce\n", context.out.c_str());
   } else {
-    print_screen(rows, *store);
+    print_screen(rows, experiments);
   }
   return kDone;
 }

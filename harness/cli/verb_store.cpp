@@ -20,7 +20,7 @@ struct Options {
 /// With a store too damaged to open there is nothing to verify: that is a problem found, like others.
 std::vector<std::string> problems_of(const Context& context) {
   try {
-    return open_current_store(context.out).verify();
+    return open_current_store(context.out, context.dry_run).verify();
   } catch (const UserError& error) {
     if (error.exit_code() != kInternal) throw;
     return {error.what()};
@@ -38,9 +38,23 @@ int verify(const Context& context, const Options&) {
   return problems.empty() ? kDone : kFailed;
 }
 
+int print_rebuild_plan(const Context& context) {
+  std::size_t runs = 0;
+  std::error_code error;
+  for (const auto& entry : std::filesystem::directory_iterator(context.out / "runs", error))
+    runs += std::filesystem::exists(entry.path() / "run.json");
+  if (context.json)
+    print_json({{"dry_run", true}, {"runs", runs}});
+  else
+    std::printf("would make %s anew from the spools of %s\n", (context.out / "store.sqlite").c_str(),
+                counted(runs, "run").c_str());
+  return kDone;
+}
+
 int rebuild(const Context& context, const Options&) {
   if (!std::filesystem::is_directory(context.out))
     throw UserError("there is no folder " + context.out.string() + "; name the output folder of a run with --out");
+  if (context.dry_run) return print_rebuild_plan(context);
   const OutLock lock(context.out);
   const std::string digest = Store::rebuild(context.out);
   if (context.json)
@@ -88,9 +102,17 @@ std::size_t write_csv_file(const Store& store, const std::filesystem::path& file
 int export_metrics(const Context& context, const Options& options) {
   if (context.json && options.csv == "-")
     throw UserError("--json needs the rows in a file: pionbench store export --csv FILE --json", kUsage);
-  const Store store = open_current_store(context.out);
+  const Store store = open_current_store(context.out, context.dry_run);
   if (options.csv == "-") {
     write_csv(store, [](const std::string& line) { std::fputs(line.c_str(), stdout); });
+    return kDone;
+  }
+  if (context.dry_run) {
+    const std::size_t rows = write_csv(store, [](const std::string&) {});
+    if (context.json)
+      print_json({{"dry_run", true}, {"file", options.csv}, {"rows", rows}});
+    else
+      std::printf("would write %s to %s\n", counted(rows, "row").c_str(), options.csv.c_str());
     return kDone;
   }
   const std::size_t rows = write_csv_file(store, options.csv);
@@ -109,15 +131,18 @@ constexpr std::array kActions = {Action{"verify", verify}, Action{"rebuild", reb
                                  Action{"export", export_metrics}};
 
 int run_store(const Context& context, const Options& options) {
-  std::vector<std::string> known;
-  for (const auto& action : kActions) {
+  for (const auto& action : kActions)
     if (options.action == action.name) return action.run(context, options);
-    known.emplace_back(action.name);
-  }
-  throw UserError(unknown_name("action", options.action, known), kUsage);
+  throw UserError(unknown_name("action", options.action, store_actions()), kUsage);
 }
 
 }  // namespace
+
+std::vector<std::string> store_actions() {
+  std::vector<std::string> out;
+  for (const auto& action : kActions) out.emplace_back(action.name);
+  return out;
+}
 
 const Verb kStoreVerb = {
     "store", "Check the store, make it anew from the spools, or export it",

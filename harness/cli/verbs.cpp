@@ -6,8 +6,8 @@ namespace pionbench {
 
 std::span<const Verb> verbs() {
   static const std::array kVerbs = {
-      kReproduceVerb, kPlanVerb, kRunVerb,   kStatusVerb, kReportVerb, kClaimsVerb,
-      kCompareVerb,   kGateVerb, kBenchVerb, kListVerb,   kDoctorVerb, kStoreVerb,
+      kReproduceVerb, kPlanVerb,    kRunVerb,  kStatusVerb, kWhyVerb,  kReportVerb, kClaimsVerb,
+      kCompareVerb,   kGateVerb,    kBenchVerb, kListVerb,  kDoctorVerb, kStoreVerb, kCompletionVerb,
   };
   return kVerbs;
 }

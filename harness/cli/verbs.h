@@ -11,7 +11,8 @@
 ///
 /// A runner returns an exit code (core/error.h) or throws UserError; main prints the one message. Results go to
 /// stdout, progress and messages to stderr. With `context.json` a verb prints one JSON document
-/// {"schema": 1, ...} on stdout and nothing else there.
+/// {"schema": 1, ...} on stdout and nothing else there. With `context.dry_run` it writes nothing anywhere and says what
+/// it would do, in JSON with "dry_run": true; verbs that only read need not look at it.
 
 #include <CLI/CLI.hpp>
 #include <filesystem>
@@ -30,6 +31,7 @@ struct Context {
   std::filesystem::path home;                       ///< PIONBENCH_HOME, else the source folder this was built from
   std::filesystem::path bin;                        ///< the folder of this program
   std::filesystem::path worker;                     ///< PIONBENCH_WORKER, else <bin>/pionbench-worker
+  std::filesystem::path catalog_path;               ///< PIONBENCH_CATALOG, else <bin>/catalog.json
   std::filesystem::path python;                     ///< PIONBENCH_PYTHON, else <home>/.venv/bin/python3
   std::vector<std::filesystem::path> spec_folders;  ///< PIONBENCH_SPECS (colons), else <home>/experiments/specs/*
   std::vector<std::string> arguments;               ///< the command line without the program's name
@@ -37,8 +39,8 @@ struct Context {
   std::filesystem::path out = "out";  ///< --out
   bool json = false;                  ///< --json
   bool quiet = false;                 ///< --quiet: no progress, no summary
+  bool dry_run = false;               ///< --dry-run: say what would be done, change nothing
 
-  std::filesystem::path catalog_path() const { return bin / "catalog.json"; }
   /// Loads the catalog; UserError when this build has none.
   Catalog catalog() const;
 };
@@ -64,6 +66,7 @@ extern const Verb kReproduceVerb;
 extern const Verb kPlanVerb;
 extern const Verb kRunVerb;
 extern const Verb kStatusVerb;
+extern const Verb kWhyVerb;
 extern const Verb kReportVerb;
 extern const Verb kClaimsVerb;
 extern const Verb kCompareVerb;
@@ -72,6 +75,11 @@ extern const Verb kGateVerb;
 extern const Verb kListVerb;
 extern const Verb kDoctorVerb;
 extern const Verb kStoreVerb;
+extern const Verb kCompletionVerb;
+
+/// What `list` and `store` can be asked for.
+std::vector<std::string> list_kinds();
+std::vector<std::string> store_actions();
 
 /// One JSON document on stdout; `"schema": 1` is added. Text that is not UTF-8 is replaced, never fatal.
 void print_json(Json document);

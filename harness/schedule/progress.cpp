@@ -9,6 +9,8 @@
 #include <cstdlib>
 #include <cstring>
 
+#include "harness/schedule/progress_view.h"
+
 namespace pionbench {
 namespace {
 
@@ -62,29 +64,20 @@ class PlainDisplay : public Display {
   void ended(const EndView& run, const Totals& totals) override {
     write_stderr(is_failure(run.outcome) ? failure_text(run, totals) : end_line(run, totals) + "\n");
   }
-  void tick(const std::vector<ActiveView>&, const Totals&) override {}
-  void close() override {}
-};
-
-std::string bar(double part, int width) {
-  static constexpr const char* kEighths[] = {"", "▏", "▎", "▍", "▌", "▋", "▊", "▉"};
-  const int eighths = static_cast<int>(std::lround(std::clamp(part, 0.0, 1.0) * width * 8));
-  std::string out;
-  for (int i = 0; i < eighths / 8; ++i) out += "█";
-  out += kEighths[eighths % 8];
-  const int used = eighths / 8 + (eighths % 8 ? 1 : 0);
-  return out + std::string(static_cast<std::size_t>(width - used), ' ');
-}
-
-/// At most `width` characters of UTF-8 text without escapes.
-std::string cut(const std::string& text, int width) {
-  int characters = 0;
-  for (std::size_t i = 0; i < text.size(); ++i) {
-    if ((text[i] & 0xC0) == 0x80) continue;
-    if (++characters > width) return text.substr(0, i);
+  /// A log that stays silent for long looks like a program that hangs.
+  void tick(const std::vector<ActiveView>& active, const Totals& totals) override {
+    if (totals.elapsed_s - last_word_s_ < kSecondsBetweenWords) return;
+    last_word_s_ = totals.elapsed_s;
+    write_stderr("[" + std::to_string(totals.ended) + "/" + std::to_string(totals.total) + "] " +
+                 std::to_string(active.size()) + " running, " + duration_text(totals.elapsed_s) + ", " +
+                 (totals.eta_s ? "about " + duration_text(*totals.eta_s) + " left" : "time left not known yet") + "\n");
   }
-  return text;
-}
+  void close() override {}
+
+ private:
+  static constexpr double kSecondsBetweenWords = 60;
+  double last_word_s_ = 0;
+};
 
 class LiveDisplay : public Display {
  public:
@@ -96,18 +89,10 @@ class LiveDisplay : public Display {
   void tick(const std::vector<ActiveView>& active, const Totals& totals) override {
     winsize size{};
     if (::ioctl(STDERR_FILENO, TIOCGWINSZ, &size) != 0 || size.ws_col == 0) size = {.ws_row = 24, .ws_col = 80};
-    const int width = size.ws_col - 1;
-    std::vector<std::string> lines = {overall(totals)};
-    const std::size_t room = std::max<std::size_t>(3, size.ws_row) - 2;
-    for (const auto& run : active) {
-      if (lines.size() >= room && active.size() > room) {
-        lines.push_back("  … and " + std::to_string(active.size() - (lines.size() - 1)) + " more");
-        break;
-      }
-      lines.push_back(one_run(run));
-    }
+    const BlockStyle style{size.ws_col - 1, size.ws_row, unicode_};
+    const auto lines = progress_block(active, totals, clock_, style);
     block_.clear();
-    for (const auto& line : lines) block_ += cut(line, width) + "\n";
+    for (const auto& line : lines) block_ += line + "\n";
     block_lines_ = lines.size();
     above("");
   }
@@ -118,24 +103,6 @@ class LiveDisplay : public Display {
   }
 
  private:
-  static std::string overall(const Totals& t) {
-    const double part = t.total ? static_cast<double>(t.ended) / t.total : 1;
-    std::string line = bar(part, 24) + " " + std::to_string(t.ended) + "/" + std::to_string(t.total) + "  " +
-                       duration_text(t.elapsed_s) + ", " +
-                       (t.eta_s ? "about " + duration_text(*t.eta_s) + " left" : "time left not known yet");
-    if (t.failed) line += "  " + std::to_string(t.failed) + " failed";
-    return line;
-  }
-  static std::string one_run(const ActiveView& run) {
-    std::string line = "  ";
-    if (run.steps > 0)
-      line += bar(static_cast<double>(run.step) / static_cast<double>(run.steps), 10) + " " + std::to_string(run.step) +
-              "/" + std::to_string(run.steps);
-    else
-      line += "step " + std::to_string(run.step);
-    line += "  " + run.label + "  " + duration_text(run.elapsed_s);
-    return run.metric.empty() ? line : line + "  " + run.metric;
-  }
   /// Prints `text` above the block: takes the drawn block away, writes, draws the block anew, all in one write.
   void above(const std::string& text) {
     std::string out;
@@ -144,6 +111,8 @@ class LiveDisplay : public Display {
     drawn_lines_ = block_lines_;
   }
 
+  const bool unicode_ = environment_has_utf8();
+  RunClock clock_;
   std::string block_;
   std::size_t block_lines_ = 0;
   std::size_t drawn_lines_ = 0;

@@ -14,7 +14,8 @@ struct ActiveView {
   std::int64_t step = 0;
   std::int64_t steps = 0;  ///< 0: unknown
   double elapsed_s = 0;
-  std::string metric;  ///< "sampled 0.79"; "" before the first
+  std::string metric;                ///< "sampled 0.79"; "" before the first
+  std::vector<double> history = {};  ///< the values of that metric, oldest first
 };
 
 struct EndView {
@@ -48,8 +49,8 @@ class Display {
   virtual void close() = 0;
 };
 
-/// Live when stderr is a terminal, NO_COLOR is unset and TERM is not "dumb"; plain lines otherwise; nothing but
-/// failures when quiet.
+/// Live when stderr is a terminal, NO_COLOR is unset and TERM is not "dumb"; plain lines otherwise, with one a minute
+/// that says how far it is; nothing but failures when quiet.
 std::unique_ptr<Display> make_display(bool quiet);
 
 /// "4.2 s", "3 min 20 s", "2 h 05 min".

@@ -462,10 +462,16 @@ struct Scheduler::Impl {
   }
 
   std::string latest_metric(const Active& a) const {
+    const auto history = metric_history(a);
+    return history.empty() ? "" : metric_text(options.primary_metric.at(a.suite), history.back());
+  }
+
+  std::vector<double> metric_history(const Active& a) const {
+    std::vector<double> out;
     const auto it = options.primary_metric.find(a.suite);
-    if (it == options.primary_metric.end() || it->second.empty()) return "";
-    const auto series = store.series(a.run, it->second);
-    return series.empty() ? "" : metric_text(it->second, series.back().value);
+    if (it == options.primary_metric.end() || it->second.empty()) return out;
+    for (const auto& point : store.series(a.run, it->second)) out.push_back(point.value);
+    return out;
   }
 
   Totals totals() {
@@ -538,7 +544,7 @@ struct Scheduler::Impl {
       store.ingest(runs);
       const auto rows = store.runs_of_cells(cells);
       for (auto& a : active) {
-        ActiveView view{a.label, 0, 0, steady_seconds() - a.began, latest_metric(a)};
+        ActiveView view{a.label, 0, 0, steady_seconds() - a.began, latest_metric(a), metric_history(a)};
         if (const auto row = std::ranges::find(rows, a.run, &RunRow::run); row != rows.end()) {
           view.step = row->step;
           view.steps = row->steps;

@@ -1,6 +1,7 @@
 #include "harness/spec/experiment.h"
 
 #include <algorithm>
+#include <filesystem>
 
 #include "core/error.h"
 #include "harness/spec/value_grammar.h"
@@ -8,27 +9,27 @@
 namespace pionbench {
 namespace {
 
-const std::vector<std::string> kExperimentKeys = {"name", "title", "paper",   "suite", "defaults",
-                                                  "arms", "grid",  "exclude", "resources", "scales"};
+const std::vector<std::string> kExperimentKeys = {"name",    "title",  "paper",   "suite", "defaults",  "arms",  "grid",
+                                                  "exclude", "resources", "search", "halving", "until", "max_seeds", "scales"};
+const std::vector<std::string> kSweepKeys = {"search", "halving", "until", "max_seeds"};
 const std::vector<std::string> kPaperKeys = {"figure", "table", "claims"};
 const std::vector<std::string> kScales = {"quick", "desk", "paper"};
 
-std::vector<Value> values_of_scalar(const YamlNode& node) {
-  if (node.quoted) return {node.text};
-  return parse_values(node.text, node.where);
-}
-
-std::vector<Value> values_of(const std::string& key, const YamlNode& node) {
+Domain domain_of(const std::string& key, const YamlNode& node) {
   switch (node.kind) {
     case YamlNode::Kind::kScalar:
-      return values_of_scalar(node);
+      if (node.quoted) return {{node.text}};
+      return parse_domain(node.text, node.where);
     case YamlNode::Kind::kList: {
-      std::vector<Value> out;
+      Domain out;
       for (const auto& item : node.items) {
         item.scalar(key);
-        for (auto& value : values_of_scalar(item)) out.push_back(std::move(value));
+        if (item.quoted)
+          out.values.emplace_back(item.text);
+        else
+          for (auto& value : parse_values(item.text, item.where)) out.values.push_back(std::move(value));
       }
-      if (out.empty()) throw UserError(node.where + ": " + key + ": the list is empty");
+      if (out.values.empty()) throw UserError(node.where + ": " + key + ": the list is empty");
       return out;
     }
     default:
@@ -47,7 +48,8 @@ void collect(const std::vector<YamlEntry>& entries, const std::string& prefix, s
     const auto before = std::ranges::find(out, key, &Assignment::key);
     if (before != out.end())
       throw UserError(entry.where + ": \"" + key + "\" is given twice (first at " + before->where + "); remove one");
-    out.push_back({key, values_of(key, entry.value), entry.where});
+    auto [values, range] = domain_of(key, entry.value);
+    out.push_back({key, std::move(values), entry.where, range});
   }
 }
 
@@ -89,8 +91,24 @@ Json paper_of(const YamlNode& node) {
   return out;
 }
 
+/// One of the keys under kSweepKeys: a map becomes dotted names, `until` and `max_seeds` stand for themselves.
+void add_sweep(const YamlEntry& entry, const std::string& file, std::vector<Assignment>& out) {
+  std::vector<Assignment> here;
+  if (entry.value.kind == YamlNode::Kind::kMap)
+    collect(entry.value.entries, entry.key + ".", here);
+  else
+    collect({entry}, "", here);
+  for (auto& a : here) {
+    // A file lies where the experiment file does, not where the program was started.
+    if (a.key == "search.space" && a.values.size() == 1)
+      if (const auto* path = std::get_if<std::string>(&a.values[0]))
+        a.values[0] = (std::filesystem::path(file).parent_path() / *path).string();
+    out.push_back(std::move(a));
+  }
+}
+
 /// In a scale, everything that is not one of the layer's own keys is a setting laid over `defaults`.
-Layer scale_of(const YamlNode& node, const std::string& name) {
+Layer scale_of(const YamlNode& node, const std::string& name, const std::string& file) {
   Layer layer;
   YamlNode settings = node;
   settings.entries.clear();
@@ -103,6 +121,8 @@ Layer scale_of(const YamlNode& node, const std::string& name) {
       layer.exclude = exclusions_of(entry.value);
     } else if (entry.key == "resources") {
       layer.resources = parse_resources(entry.value);
+    } else if (is_sweep_key(entry.key)) {
+      add_sweep(entry, file, layer.sweep);
     } else {
       settings.entries.push_back(entry);
     }
@@ -148,12 +168,19 @@ Experiment parse_experiment(const std::string& text, const std::string& file) {
       out.base.exclude = exclusions_of(value);
     } else if (key == "resources") {
       out.base.resources = parse_resources(value);
+    } else if (is_sweep_key(key)) {
+      add_sweep({key, where, value}, file, out.base.sweep);
     } else {
       require_known_keys(value.map(key), "scale", kScales);
-      for (const auto& scale : value.entries) out.scales.emplace_back(scale.key, scale_of(scale.value, scale.key));
+      for (const auto& scale : value.entries)
+        out.scales.emplace_back(scale.key, scale_of(scale.value, scale.key, file));
     }
   }
   return out;
+}
+
+bool is_sweep_key(std::string_view key) {
+  return std::ranges::find(kSweepKeys, key.substr(0, key.find('.'))) != kSweepKeys.end();
 }
 
 void assign(std::vector<Assignment>& assignments, const Assignment& assignment) {
@@ -167,6 +194,7 @@ void assign(std::vector<Assignment>& assignments, const Assignment& assignment) 
 Layer overlaid(Layer base, const Layer& over) {
   for (const auto& a : over.defaults) assign(base.defaults, a);
   for (const auto& a : over.grid) assign(base.grid, a);
+  for (const auto& a : over.sweep) assign(base.sweep, a);
   for (const auto& arm : over.arms) {
     const auto it = std::ranges::find(base.arms, arm.name, &Arm::name);
     if (it == base.arms.end())

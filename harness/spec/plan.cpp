@@ -2,12 +2,15 @@
 
 #include <algorithm>
 #include <set>
+#include <unordered_map>
+#include <unordered_set>
 
 #include "core/error.h"
 #include "core/files.h"
-#include "harness/common/hash.h"
 #include "harness/spec/experiment.h"
 #include "harness/spec/expression.h"
+#include "harness/spec/identity.h"
+#include "harness/spec/search_space.h"
 #include "harness/spec/value_grammar.h"
 
 namespace pionbench {
@@ -15,12 +18,15 @@ namespace {
 
 constexpr std::string_view kOptimizerKey = "optimizer";
 constexpr std::size_t kMostCells = 1000000;
+const SettingTable kNoSettings;
 
 /// One key of one arm on its way into cells; `in_point` once it is a coordinate rather than a constant.
 struct Axis {
-  std::string key;
-  std::vector<Value> values;
+  Dimension from;  ///< key, and the values (crossed) or what is drawn from
+  std::string where;
   bool in_point = false;
+  bool drawn = false;
+  const std::string& key() const { return from.key; }
 };
 
 struct Override {
@@ -65,7 +71,9 @@ Override parse_override(const std::string& text, const std::vector<Arm>& arms) {
     out = arm_override(target, where, arms);
   else
     out.assignment.key = target;
-  out.assignment.values = parse_values(std::string_view(text).substr(sign + 1), where);
+  auto [values, range] = parse_domain(std::string_view(text).substr(sign + 1), where);
+  out.assignment.values = std::move(values);
+  out.assignment.range = range;
   out.assignment.where = where;
   return out;
 }
@@ -91,15 +99,18 @@ class Planner {
     layer_ = overlaid(experiment_.base, scale_layer());
     if (layer_.arms.empty()) layer_.arms.push_back({"", experiment_.file, {}});
     take_overrides();
+    plan_.sweep = read_sweep_options(layer_.sweep);
     for (const auto& [scale, layer] : experiment_.scales) check(overlaid(experiment_.base, layer));
     // Also alone: a value that a scale replaces must be right all the same.
     check(experiment_.base);
     for (const auto& o : overrides_) check_override(o);
+    read_space();
     read_exclusions();
     for (const auto& selection : selections_) select_arms(selection, layer_.arms);
     for (const auto& arm : layer_.arms) expand(arm);
     if (cells_.empty())
       throw UserError(experiment_.file + ": no cells left: the conditions under exclude remove every one");
+    require_something_drawn();
     finish();
     return std::move(plan_);
   }
@@ -132,6 +143,8 @@ class Planner {
       const auto parsed = parse_override(text, layer_.arms);
       if (parsed.arm.empty() && parsed.assignment.key == "arm")
         selections_.push_back(parsed.assignment);
+      else if (parsed.arm.empty() && is_sweep_key(parsed.assignment.key))
+        assign(layer_.sweep, parsed.assignment);
       else
         overrides_.push_back(parsed);
     }
@@ -144,6 +157,7 @@ class Planner {
     std::vector<const OptimizerInfo*> out;
     const auto add = [&](const Assignment& a) {
       if (a.key != kOptimizerKey) return;
+      if (a.range) throw UserError(a.where + ": optimizer: a list of names, not a range");
       if (!suite_.takes_optimizer)
         throw UserError(a.where + ": the suite \"" + suite_.name + "\" takes no optimizer; remove the key");
       for (const auto& value : a.values) try {
@@ -188,11 +202,15 @@ class Planner {
   /// The key is known to one of the tables, and every value is allowed by each table that knows it.
   void check_assignment(const Assignment& a, const std::vector<const SettingTable*>& tables) const {
     if (a.key == kOptimizerKey) return;  // optimizers_of has looked at it
+    std::vector<Value> values = a.values;
+    if (a.range) values = {a.range->min, a.range->max};
     bool known = false;
     for (const auto* table : tables) {
       if (!knows(*table, a.key)) continue;
       known = true;
-      for (const auto& value : a.values) try {
+      if (a.range && table->find_bundle_set(a.key))
+        throw UserError(a.where + ": " + a.key + ": a list of names, not a range");
+      for (const auto& value : values) try {
           table->resolve({{a.key, value}});
         } catch (const UserError& e) {
           throw UserError(a.where + ": " + e.what());
@@ -227,13 +245,92 @@ class Planner {
     for (const auto& exclusion : exclusions_) exclusion.require_known(known);
   }
 
+  // --- searching ---
+
+  /// What the search draws, whatever the arm: from an AlgoPerf file or from search.space.
+  void read_space() {
+    if (!plan_.sweep.search) return;
+    const auto& search = *plan_.sweep.search;
+    const auto tables = tables_of(layer_, layer_.arms);
+    if (!search.file.empty()) space_ = read_search_space(search.file, search.where, search.ignore, known_keys(tables));
+    for (const auto& a : search.space) space_.dimensions.push_back({a.key, a.range, a.values});
+    if (!space_.points.empty() && !space_.dimensions.empty())
+      throw UserError(search.where + ": " + search.file + " lists points; search.space has no place beside them");
+    for (const auto& point : space_.points)
+      for (const auto& [key, value] : point) check_assignment({key, {value}, search.where}, tables);
+    for (const auto& d : space_.dimensions) {
+      if (d.key.empty()) continue;
+      if (d.key == kOptimizerKey)
+        throw UserError(search.where + ": the optimizer is compared, not drawn; list it under grid or arms");
+      Assignment a{d.key, d.choices, search.where, d.range};
+      if (d.complement && d.range) a.range = Range{1 - d.range->max, 1 - d.range->min};
+      if (d.complement && !d.range)
+        for (auto& value : a.values) value = 1 - std::get<double>(value);
+      check_assignment(a, tables);
+    }
+  }
+
+  void require_something_drawn() const {
+    const auto& search = plan_.sweep.search;
+    if (search && !has_drawn_)
+      throw UserError(search->where +
+                      ": the search has nothing to draw; give it search.space.KEY, or a range without a number of "
+                      "points (lr=log:1e-5..1e-2)");
+  }
+
+  /// The points that this arm's drawn axes take, each a value for every such axis.
+  std::vector<Values> draws_of(const std::vector<Axis>& drawn, const OptimizerInfo* optimizer) const {
+    const auto& search = plan_.sweep.search;
+    if (!space_.points.empty()) {
+      std::vector<Values> out;
+      for (const auto& point : space_.points) {
+        if (search->budget && out.size() == search->budget) break;
+        Values mine;
+        for (const auto& axis : drawn)
+          if (const auto it = point.find(axis.key()); it != point.end()) mine.insert(*it);
+        out.push_back(std::move(mine));
+      }
+      return out;
+    }
+    if (!search || search->budget == 0)
+      throw UserError(drawn[0].where + ": " + drawn[0].key() +
+                      " is drawn by a search; say how many points: search.budget=20 (or give a range a number of "
+                      "points, log:1e-5..1e-2:5, for a grid)");
+    std::vector<Dimension> dimensions;
+    for (const auto& axis : drawn) {
+      Dimension d = axis.from;
+      for (const auto* table : {&suite_.table, optimizer ? &optimizer->table : &suite_.table})
+        if (const auto* setting = table->find(d.key)) d.whole = d.range && setting->kind == Kind::kInt;
+      dimensions.push_back(std::move(d));
+    }
+    if (search->method == SearchMethod::kAlgoperf) dimensions = in_algoperf_order(dimensions, drawn);
+    return draw(search->method, search->seed, std::move(dimensions), search->budget);
+  }
+
+  /// The dimensions of the file or of search.space, in their order; what this arm does not draw keeps its place.
+  std::vector<Dimension> in_algoperf_order(const std::vector<Dimension>& mine, const std::vector<Axis>& drawn) const {
+    auto out = space_.dimensions;
+    for (auto& d : out) {
+      const auto it = std::ranges::find(mine, d.key, &Dimension::key);
+      if (it == mine.end())
+        d.key.clear();
+      else
+        d = *it;
+    }
+    for (const auto& axis : drawn)
+      if (std::ranges::find(out, axis.key(), &Dimension::key) == out.end())
+        throw UserError(axis.where + ": search.method algoperf draws what its search space lists, and " + axis.key() +
+                        " is not in it");
+    return out;
+  }
+
   // --- expanding ---
 
   std::vector<Axis> axes_of(const Arm& arm) const {
     std::vector<Axis> axes;
-    const auto put = [&](const Assignment& a, bool in_point) {
-      auto it = std::ranges::find(axes, a.key, &Axis::key);
-      Axis axis{a.key, a.values, in_point || a.values.size() > 1 || (it != axes.end() && it->in_point)};
+    const auto put = [&](Axis axis, bool coordinate) {
+      auto it = std::ranges::find(axes, axis.key(), &Axis::key);
+      axis.in_point = coordinate || axis.drawn || axis.from.choices.size() > 1 || (it != axes.end() && it->in_point);
       if (it != axes.end() && it->in_point == axis.in_point) {
         *it = std::move(axis);
         return;
@@ -241,14 +338,22 @@ class Planner {
       if (it != axes.end()) axes.erase(it);  // it becomes a coordinate here, so here is its turn
       axes.push_back(std::move(axis));
     };
-    for (const auto& a : layer_.defaults) put(a, false);
-    for (const auto& a : arm.settings) put(a, false);
-    for (const auto& a : layer_.grid) put(a, true);
+    const auto assigned = [&](const Assignment& a, bool coordinate) {
+      put({{a.key, a.range, a.values}, a.where, false, a.range.has_value()}, coordinate);
+    };
+    for (const auto& a : layer_.defaults) assigned(a, false);
+    for (const auto& a : arm.settings) assigned(a, false);
+    for (const auto& a : layer_.grid) assigned(a, true);
+    for (const auto& d : space_.dimensions)
+      if (!d.key.empty()) put({d, plan_.sweep.search->where, false, true}, true);
+    for (const auto& point : space_.points)
+      for (const auto& [key, value] : point) put({{key, {}, {value}}, plan_.sweep.search->where, false, true}, true);
     for (const auto& o : overrides_)
-      if (o.arm.empty()) put(o.assignment, false);
+      if (o.arm.empty()) assigned(o.assignment, false);
     for (const auto& o : overrides_)
-      if (o.arm == arm.name && !o.arm.empty()) put(o.assignment, false);
-    std::ranges::stable_partition(axes, [](const Axis& axis) { return axis.key != "seed"; });
+      if (o.arm == arm.name && !o.arm.empty()) assigned(o.assignment, false);
+    for (const auto& a : options_.pins) assigned(a, true);
+    std::ranges::stable_partition(axes, [](const Axis& axis) { return axis.key() != "seed"; });
     return axes;
   }
 
@@ -256,65 +361,158 @@ class Planner {
     const auto axes = axes_of(arm);
     if (!suite_.takes_optimizer) return expand(arm, nullptr, axes);
     const auto it = std::ranges::find(axes, kOptimizerKey, &Axis::key);
-    for (const auto& name : it->values) {
+    for (const auto& name : it->from.choices) {
       auto mine = axes;
-      mine[static_cast<std::size_t>(it - axes.begin())].values = {name};
+      mine[static_cast<std::size_t>(it - axes.begin())].from.choices = {name};
       expand(arm, &catalog_.optimizer(to_text(name)), mine);
     }
   }
 
   void expand(const Arm& arm, const OptimizerInfo* optimizer, std::vector<Axis> axes) {
     std::erase_if(axes, [&](const Axis& axis) {
-      return axis.key != kOptimizerKey && !knows(suite_.table, axis.key) &&
-             !(optimizer && knows(optimizer->table, axis.key));
+      return axis.key() != kOptimizerKey && !knows(suite_.table, axis.key()) &&
+             !(optimizer && knows(optimizer->table, axis.key()));
     });
+    std::vector<Axis> drawn;
+    for (const auto& axis : axes)
+      if (axis.drawn) drawn.push_back(axis);
+    has_drawn_ = has_drawn_ || !drawn.empty();
+    for (const auto& axis : axes)
+      if (axis.drawn || axis.key() == kOptimizerKey || (optimizer && knows(optimizer->table, axis.key())))
+        plan_.compared.insert(axis.key());
+    const std::vector<Values> draws = drawn.empty() ? std::vector<Values>(1) : draws_of(drawn, optimizer);
+
+    // What varies, slowest first: the crossed axes, the points drawn, the seed.
+    std::vector<Wheel> wheels;
+    for (const auto& axis : axes)
+      if (!axis.drawn && axis.key() != "seed") wheels.push_back({&axis, axis.from.choices.size()});
+    wheels.push_back({nullptr, draws.size()});
+    for (const auto& axis : axes)
+      if (!axis.drawn && axis.key() == "seed") wheels.push_back({&axis, axis.from.choices.size()});
     std::size_t count = 1;
-    for (const auto& axis : axes) {
-      count *= axis.values.size();
+    for (const auto& wheel : wheels) {
+      count *= wheel.size;
       if (count > kMostCells)
         throw UserError(experiment_.file + ": more than " + std::to_string(kMostCells) + " cells; sweep fewer values");
     }
+    PartCache settings(suite_.table, axes, wheels), hyper(optimizer ? optimizer->table : kNoSettings, axes, wheels);
     for (std::size_t i = 0; i < count; ++i) {
+      std::size_t rest = i, suite_part = 0, optimizer_part = 0;
       Point point;
-      std::size_t rest = i;
-      for (auto axis = axes.rbegin(); axis != axes.rend(); ++axis) {
-        point[axis->key] = axis->values[rest % axis->values.size()];
-        rest /= axis->values.size();
+      for (auto wheel = wheels.rbegin(); wheel != wheels.rend(); ++wheel) {
+        const std::size_t at = rest % wheel->size;
+        rest /= wheel->size;
+        suite_part += at * settings.stride(*wheel);
+        optimizer_part += at * hyper.stride(*wheel);
+        if (wheel->axis)
+          point[wheel->axis->key()] = wheel->axis->from.choices[at];
+        else
+          for (const auto& [key, value] : draws[at]) point[key] = value;
       }
-      add_cell(arm, optimizer, axes, point);
+      add_cell(arm, optimizer, axes, point, settings.at(suite_part, point), hyper.at(optimizer_part, point));
     }
   }
 
-  void add_cell(const Arm& arm, const OptimizerInfo* optimizer, const std::vector<Axis>& axes, const Point& point) {
-    CellConfig config = make_config(suite_, optimizer, point);
-    if (is_excluded(arm, config, point)) return;
-    PlannedCell cell;
-    cell.arm = arm.name;
-    cell.label = arm.name.empty() ? experiment_.name : arm.name;
-    for (const auto& axis : axes)
-      if (axis.in_point) {
-        const std::string text = coordinate(config, axis.key, point.at(axis.key));
-        cell.point[axis.key] = text;
-        cell.label += " " + axis.key + "=" + text;
-      }
-    add_prerequisite(suite_, config, cell);
-    cell.config = std::move(config);
-    cell.id = content_hash(to_json(cell.config));
-    plan_.experiment.cells.push_back({cell.id, cell.arm, cell.point});
-    if (ids_.insert(cell.id).second) cells_.push_back(std::move(cell));
-  }
+  /// One thing that varies: an axis, or (null) the points of the search.
+  struct Wheel {
+    const Axis* axis;
+    std::size_t size;
+  };
 
-  static CellConfig make_config(const SuiteInfo& suite, const OptimizerInfo* optimizer, const Point& values) {
-    CellConfig config;
-    config.suite = suite.name;
-    config.suite_version = suite.version;
-    config.settings = suite.table.resolve(restricted(values, suite.table));
+  /// A resolved table and its canonical text, shared by all cells that have it.
+  struct Part {
+    SharedValues values;
+    std::string text;
+    bool has_prerequisite = false;  ///< whether the two below are filled
+    std::vector<std::string> needs = {};
+    std::map<std::string, std::string> inputs = {};
+  };
+
+  /// Resolves a table once for each combination of the values it can see.
+  class PartCache {
+   public:
+    PartCache(const SettingTable& table, const std::vector<Axis>& axes, const std::vector<Wheel>& wheels)
+        : table_(table) {
+      for (const auto& axis : axes) {
+        const bool varies = axis.drawn || axis.from.choices.size() > 1;
+        if (varies && table.find(axis.key())) varying_.insert(axis.key());
+      }
+      for (auto wheel = wheels.rbegin(); wheel != wheels.rend(); ++wheel) {
+        const bool seen =
+            wheel->axis
+                ? knows(table, wheel->axis->key())
+                : std::ranges::any_of(axes, [&](const Axis& axis) { return axis.drawn && knows(table, axis.key()); });
+        strides_[wheel->axis] = seen ? size_ : 0;
+        if (seen) size_ *= wheel->size;
+      }
+    }
+
+    /// How far one step of the wheel moves the number of a part; 0 where the table does not see it.
+    std::size_t stride(const Wheel& wheel) const { return strides_.at(wheel.axis); }
+
+    Part& at(std::size_t number, const Point& point) {
+      if (const auto it = parts_.find(number); it != parts_.end()) return it->second;
+      // What never changes within the arm, and each bundle, is resolved once; the rest is laid over it.
+      std::string bundles;
+      Values constant;
+      for (const auto& [key, value] : point) {
+        if (!knows(table_, key) || varying_.contains(key)) continue;
+        constant[key] = value;
+        if (table_.find_bundle_set(key)) bundles += key + "=" + to_text(value) + "\n";
+      }
+      auto base = bases_.find(bundles);
+      if (base == bases_.end()) base = bases_.emplace(bundles, table_.resolve(constant)).first;
+      Values values = base->second;
+      for (const auto& key : varying_)
+        if (const auto it = point.find(key); it != point.end()) values[key] = checked(*table_.find(key), it->second);
+      std::string text = canonical_text(values);
+      return parts_.emplace(number, Part{std::move(values), std::move(text)}).first->second;
+    }
+
+   private:
+    const SettingTable& table_;
+    std::set<std::string> varying_;
+    std::map<const Axis*, std::size_t> strides_;
+    std::size_t size_ = 1;
+    std::map<std::string, Values> bases_;
+    std::unordered_map<std::size_t, Part> parts_;
+  };
+
+  void add_cell(const Arm& arm, const OptimizerInfo* optimizer, const std::vector<Axis>& axes, const Point& point,
+                Part& settings, const Part& hyper) {
+    PlannedCell cell;
+    CellConfig& config = cell.config;
+    config.suite = suite_.name;
+    config.suite_version = suite_.version;
+    config.settings = settings.values;
     if (optimizer) {
       config.optimizer = optimizer->name;
       config.optimizer_version = optimizer->version;
-      config.hyper = optimizer->table.resolve(restricted(values, optimizer->table));
+      config.hyper = hyper.values;
     }
-    return config;
+    if (is_excluded(arm, config, point)) return;
+    cell.arm = arm.name;
+    cell.label = arm.name.empty() ? experiment_.name : arm.name;
+    for (const auto& axis : axes)
+      if (const auto at = point.find(axis.key()); axis.in_point && at != point.end()) {
+        const std::string text = coordinate(config, axis.key(), at->second);
+        cell.point[axis.key()] = text;
+        cell.label += " " + axis.key() + "=" + text;
+      }
+    if (!settings.has_prerequisite) {
+      PlannedCell first;  // collects what add_prerequisite says
+      first.point = cell.point;
+      CellConfig with_inputs = config;
+      add_prerequisite(suite_, with_inputs, first);
+      settings.needs = first.needs;
+      settings.inputs = with_inputs.inputs;
+      settings.has_prerequisite = true;
+    }
+    cell.needs = settings.needs;
+    config.inputs = settings.inputs;
+    cell.id = cell_identity(config, settings.text, hyper.text);
+    plan_.experiment.cells.push_back({cell.id, cell.arm, cell.point});
+    if (ids_.insert(cell.id).second) cells_.push_back(std::move(cell));
   }
 
   static Values restricted(const Values& values, const SettingTable& table) {
@@ -326,16 +524,17 @@ class Planner {
 
   /// As the cell holds it, so that 1 and 1.0 of a real setting are one coordinate.
   static std::string coordinate(const CellConfig& config, const std::string& key, const Value& written) {
-    for (const auto* values : {&config.settings, &config.hyper})
+    for (const Values* values : {&config.settings.get(), &config.hyper.get()})
       if (const auto it = values->find(key); it != values->end()) return to_text(it->second);
     return to_text(written);
   }
 
   bool is_excluded(const Arm& arm, const CellConfig& config, const Point& point) const {
+    if (exclusions_.empty()) return false;
     const auto lookup = [&](const std::string& key) -> std::optional<Value> {
       if (key == "arm") return arm.name;
       if (key == kOptimizerKey) return config.optimizer;
-      for (const auto* values : {&config.settings, &config.hyper, &point})
+      for (const Values* values : {&config.settings.get(), &config.hyper.get(), &point})
         if (const auto it = values->find(key); it != values->end()) return it->second;
       return std::nullopt;
     };
@@ -348,7 +547,9 @@ class Planner {
     const SuiteInfo& needed = catalog_.suite(suite.prerequisite);
     PlannedCell first;
     first.is_prerequisite = true;
-    first.config = make_config(needed, nullptr, config.settings);
+    first.config.suite = needed.name;
+    first.config.suite_version = needed.version;
+    first.config.settings = needed.table.resolve(restricted(config.settings, needed.table));
     first.label = needed.name;
     for (const auto& [key, text] : cell.point)
       if (needed.table.find(key)) {
@@ -356,7 +557,7 @@ class Planner {
         first.label += " " + key + "=" + text;
       }
     add_prerequisite(needed, first.config, first);
-    first.id = content_hash(to_json(first.config));
+    first.id = cell_identity(first.config, canonical_text(first.config.settings), canonical_text({}));
     config.inputs[needed.name] = first.id;
     cell.needs.push_back(first.id);
     if (ids_.insert(first.id).second) plan_.cells.push_back(std::move(first));
@@ -369,6 +570,7 @@ class Planner {
     for (const auto& a : assignments) {
       Json values = Json::array();
       for (const auto& value : a.values) values.push_back(to_json(value));
+      if (a.range) values.push_back(to_text(*a.range));
       out[a.key] = values.size() == 1 ? values[0] : values;
     }
     return out;
@@ -397,6 +599,7 @@ class Planner {
                    {"arms", arms},
                    {"grid", to_json_map(layer_.grid)},
                    {"exclude", exclude},
+                   {"sweep", to_json_map(layer_.sweep)},
                    {"overrides", options_.overrides}};
   }
 
@@ -408,12 +611,27 @@ class Planner {
   std::vector<Override> overrides_;
   std::vector<Assignment> selections_;
   std::vector<Expression> exclusions_;
+  SearchSpace space_;
+  bool has_drawn_ = false;
   Plan plan_;  // collects prerequisites while cells_ collects the rest
   std::vector<PlannedCell> cells_;
-  std::set<std::string> ids_;
+  std::unordered_set<std::string> ids_;
 };
 
 }  // namespace
+
+Plan restricted_plan(const Plan& plan, const std::function<bool(const ExperimentRecord::Cell&)>& keep) {
+  Plan out{.experiment = plan.experiment, .sweep = plan.sweep, .compared = plan.compared};
+  std::erase_if(out.experiment.cells, [&](const ExperimentRecord::Cell& cell) { return !keep(cell); });
+  std::unordered_set<std::string> wanted;
+  for (const auto& cell : out.experiment.cells) wanted.insert(cell.cell);
+  // Prerequisites stand before what needs them: seen from the end, every need is known in time.
+  for (auto cell = plan.cells.rbegin(); cell != plan.cells.rend(); ++cell)
+    if (wanted.contains(cell->id)) wanted.insert(cell->needs.begin(), cell->needs.end());
+  for (const auto& cell : plan.cells)
+    if (wanted.contains(cell.id)) out.cells.push_back(cell);
+  return out;
+}
 
 Plan make_plan(const std::filesystem::path& file, const Catalog& catalog, const PlanOptions& options) {
   const Experiment experiment = parse_experiment(read_file(file), file.string());

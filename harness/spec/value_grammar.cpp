@@ -1,5 +1,6 @@
 #include "harness/spec/value_grammar.h"
 
+#include <algorithm>
 #include <charconv>
 #include <cmath>
 #include <cstdio>
@@ -53,33 +54,35 @@ std::vector<std::string_view> split_list(std::string_view text, const std::strin
   return out;
 }
 
-double rounded(double x) {
-  char buffer[32];
-  std::snprintf(buffer, sizeof buffer, "%.6g", x);
-  return std::strtod(buffer, nullptr);
-}
-
-std::vector<Value> parse_points(std::string_view item, bool logarithmic, const std::string& where) {
+/// log:first..last[:count] or lin:...: points, or without a count the range.
+Domain parse_points(std::string_view item, bool logarithmic, const std::string& where) {
   const auto malformed = [&](const std::string& why) {
     const std::string form = logarithmic ? "log:1e-5..1e-3:5" : "lin:0..1:5";
     return UserError(where + ": \"" + std::string(item) + "\": " + why + "; the form is " + form +
-                     " (first..last:number of points)");
+                     " (first..last:number of points), or without the number to draw from all in between");
   };
   const std::string_view body = item.substr(4);
-  const std::size_t dots = body.find(".."), colon = body.rfind(':');
-  if (dots == std::string_view::npos || colon == std::string_view::npos || colon < dots) throw malformed("not a range");
+  const std::size_t dots = body.find("..");
+  if (dots == std::string_view::npos) throw malformed("not a range");
+  const std::size_t colon = std::min(body.find(':', dots), body.size());
   const auto first = parse_number<double>(trimmed(body.substr(0, dots)));
   const auto last = parse_number<double>(trimmed(body.substr(dots + 2, colon - dots - 2)));
-  const auto count = parse_int(trimmed(body.substr(colon + 1)));
-  if (!first || !last || !count) throw malformed("not numbers");
-  if (*count < 2 || *count > kMostPoints) throw malformed("the number of points must be at least 2");
+  if (!first || !last) throw malformed("not numbers");
   if (logarithmic && (*first <= 0 || *last <= 0)) throw malformed("both ends must be above 0");
-  std::vector<Value> out;
+  if (colon == body.size()) {
+    if (*last <= *first) throw malformed("a range to draw from must rise");
+    return {{}, Range{*first, *last, logarithmic}};
+  }
+  const auto count = parse_int(trimmed(body.substr(colon + 1)));
+  if (!count) throw malformed("not numbers");
+  if (*count < 2 || *count > kMostPoints) throw malformed("the number of points must be at least 2");
+  Domain out;
   for (std::int64_t i = 0; i < *count; ++i) {
     const double part = static_cast<double>(i) / static_cast<double>(*count - 1);
-    out.emplace_back(std::in_place_type<double>,
-                     rounded(logarithmic ? std::exp(std::log(*first) + part * (std::log(*last) - std::log(*first)))
-                                         : *first + part * (*last - *first)));
+    out.values.emplace_back(
+        std::in_place_type<double>,
+        rounded(logarithmic ? std::exp(std::log(*first) + part * (std::log(*last) - std::log(*first)))
+                            : *first + part * (*last - *first)));
   }
   return out;
 }
@@ -103,13 +106,13 @@ std::vector<Value> parse_range(std::string_view item, const std::string& where) 
   return out;
 }
 
-std::vector<Value> parse_item(std::string_view item, const std::string& where) {
+Domain parse_item(std::string_view item, const std::string& where) {
   if (item.empty()) throw UserError(where + ": a value is missing");
-  if (is_quoted(item)) return {std::string(item.substr(1, item.size() - 2))};
+  if (is_quoted(item)) return {{std::string(item.substr(1, item.size() - 2))}};
   if (item.starts_with("log:")) return parse_points(item, true, where);
   if (item.starts_with("lin:")) return parse_points(item, false, where);
-  if (auto range = parse_range(item, where); !range.empty()) return range;
-  return {parse_scalar(item)};
+  if (auto range = parse_range(item, where); !range.empty()) return {std::move(range)};
+  return {{parse_scalar(item)}};
 }
 
 }  // namespace
@@ -129,16 +132,41 @@ Value parse_scalar(std::string_view text) {
   return std::string(text);
 }
 
-std::vector<Value> parse_values(std::string_view text, const std::string& where) {
+Domain parse_domain(std::string_view text, const std::string& where) {
   text = trimmed(text);
   if (text.starts_with('[')) {
     if (!text.ends_with(']')) throw UserError(where + ": the list " + std::string(text) + " lacks its \"]\"");
     text = trimmed(text.substr(1, text.size() - 2));
   }
-  std::vector<Value> out;
-  for (const auto item : split_list(text, where))
-    for (auto& value : parse_item(item, where)) out.push_back(std::move(value));
+  Domain out;
+  const auto items = split_list(text, where);
+  for (const auto item : items) {
+    Domain part = parse_item(item, where);
+    if (part.range && items.size() > 1)
+      throw UserError(where + ": \"" + std::string(item) + "\" is a range to draw from and stands alone; give it a " +
+                      "number of points to put it in a list (" + std::string(item) + ":5)");
+    out.range = part.range;
+    for (auto& value : part.values) out.values.push_back(std::move(value));
+  }
   return out;
+}
+
+std::vector<Value> parse_values(std::string_view text, const std::string& where) {
+  Domain domain = parse_domain(text, where);
+  if (domain.range)
+    throw UserError(where + ": \"" + std::string(trimmed(text)) + "\" has no number of points; write " +
+                    std::string(trimmed(text)) + ":5");
+  return std::move(domain.values);
+}
+
+double rounded(double x) {
+  char buffer[32];
+  std::snprintf(buffer, sizeof buffer, "%.6g", x);
+  return std::strtod(buffer, nullptr);
+}
+
+std::string to_text(const Range& range) {
+  return (range.logarithmic ? "log:" : "lin:") + to_text(Value(range.min)) + ".." + to_text(Value(range.max));
 }
 
 }  // namespace pionbench
