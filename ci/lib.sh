@@ -19,7 +19,7 @@ debian_packages=(
 # torch is added by ci/setup only where none is importable: 2.11 to 2.13 are supported.
 torch_requirement='torch==2.13.0'
 python_packages=(
-  'numpy<3' 'scipy>=1.11,<2' 'mujoco==4.0.0' 'h5py>=3.8,<4' 'vl-convert-python>=1.7,<2' 'jsonschema>=4,<5' 'tokenizers>=0.20,<0.23'
+  'numpy<3' 'mujoco==4.0.0' 'h5py>=3.8,<4' 'vl-convert-python>=1.7,<2' 'jsonschema>=4,<5' 'tokenizers>=0.20,<0.23'
 )
 # Peers that only tests compare with: ci/setup --parity adds them, ci/test does so first.
-parity_packages=('transformers>=4.51,<6')
+parity_packages=('transformers>=4.51,<6' 'scipy>=1.11,<2')

@@ -87,7 +87,8 @@ std::string running_line(const StatusRow& row) {
   return line;
 }
 
-void print_screen(const std::vector<StatusRow>& rows, const std::vector<ExperimentRecord>& recorded) {
+void print_screen(const std::vector<StatusRow>& rows, const std::vector<ExperimentRecord>& recorded,
+                  const std::optional<QueueView>& queue) {
   std::map<std::string, int> counts;
   std::vector<std::string> running, failed, experiments;
   std::unordered_set<std::string> finished;
@@ -113,7 +114,7 @@ void print_screen(const std::vector<StatusRow>& rows, const std::vector<Experime
   print_some(experiments);
   if (!running.empty()) std::printf("running\n");
   print_some(running);
-  if (const auto queue = read_queue(store.out())) {
+  if (queue) {
     std::vector<std::string> waiting;
     for (const auto& group : queue->waiting)
       waiting.push_back("  " + std::to_string(group.cells) + (group.cells == 1 ? " cell" : " cells") +
@@ -147,7 +148,7 @@ int status(const Context& context) {
   } else if (!store) {
     std::printf("nothing has been run in %s yet; begin with: pionbench reproduce\n", context.out.c_str());
   } else {
-    print_screen(rows, experiments);
+    print_screen(rows, experiments, read_queue(context.out));
   }
   return kDone;
 }
