@@ -34,10 +34,11 @@ function(pionbench_options target)
   endif()
 endfunction()
 
-# pionbench_tests(NAME LABEL label LIBRARIES lib... [TORCH]): an executable of every *_test.cpp in ./NAME; each
-# test becomes one ctest entry with the label. Tests whose names start with "Gpu" carry the label gpu as well.
+# pionbench_tests(NAME LABEL label LIBRARIES lib... [TORCH] [TOGETHER suite...]): an executable of every *_test.cpp in ./NAME; each
+# test becomes one ctest entry with the label. Tests whose names start with "Gpu" carry the label gpu as well. Suites named
+# by TOGETHER are one entry each: what they set up at length they set up once.
 function(pionbench_tests name)
-  cmake_parse_arguments(ARG "TORCH" "LABEL;TIMEOUT" "LIBRARIES" ${ARGN})
+  cmake_parse_arguments(ARG "TORCH" "LABEL;TIMEOUT" "LIBRARIES;TOGETHER" ${ARGN})
   file(GLOB sources CONFIGURE_DEPENDS ${name}/*.cpp)
   if(NOT sources)
     return()
@@ -51,12 +52,20 @@ function(pionbench_tests name)
   if(ARG_TORCH)
     pionbench_reuse_torch_header(${name}_tests)
   endif()
-  gtest_discover_tests(${name}_tests TEST_FILTER "-Gpu*" TEST_LIST ${name}_host_list DISCOVERY_TIMEOUT 120
+  set(apart "Gpu*")
+  foreach(suite IN LISTS ARG_TOGETHER)
+    string(APPEND apart ":*${suite}.*")
+  endforeach()
+  gtest_discover_tests(${name}_tests TEST_FILTER "-${apart}" TEST_LIST ${name}_host_list DISCOVERY_TIMEOUT 120
     PROPERTIES LABELS "${ARG_LABEL}" TIMEOUT ${ARG_TIMEOUT})
   gtest_discover_tests(${name}_tests TEST_FILTER "Gpu*" TEST_LIST ${name}_gpu_list DISCOVERY_TIMEOUT 120
     PROPERTIES LABELS "gpu" TIMEOUT ${ARG_TIMEOUT})
   # CMake 3.25's gtest_discover_tests takes a list of variables apart however it is escaped; set them afterwards.
   set(environment "PIONBENCH_HOME=${CMAKE_SOURCE_DIR};PIONBENCH_BIN=${CMAKE_BINARY_DIR}/bin;PIONBENCH_PYTHON=${PIONBENCH_PYTHON}")
+  foreach(suite IN LISTS ARG_TOGETHER)
+    add_test(NAME ${suite} COMMAND ${name}_tests "--gtest_filter=*${suite}.*")
+    set_tests_properties(${suite} PROPERTIES LABELS "${ARG_LABEL}" TIMEOUT ${ARG_TIMEOUT} ENVIRONMENT "${environment}")
+  endforeach()
   set(after ${CMAKE_CURRENT_BINARY_DIR}/${name}_environment.cmake)
   file(WRITE ${after} "set_tests_properties(\${${name}_host_list} \${${name}_gpu_list} PROPERTIES ENVIRONMENT \"${environment}\")\n")
   set_property(DIRECTORY APPEND PROPERTY TEST_INCLUDE_FILES ${after})

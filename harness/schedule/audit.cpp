@@ -232,10 +232,14 @@ class Auditor {
       std::erase_if(found, [&](const auto& process) { return !by_tag.contains(process.second); });
       return found;
     };
-    if (suspects().empty()) return;
-    // A worker that waits at its gate for an orchestrator that was just killed is on its way out: look twice.
-    ::usleep(300'000);
-    for (const auto& [pid, tag] : suspects())
+    // A worker that waits at its gate for an orchestrator that was just killed is on its way out, and on a busy machine
+    // that takes a while: look again for three seconds before calling it left behind.
+    auto left = suspects();
+    for (int i = 0; i < 30 && !left.empty(); ++i) {
+      ::usleep(100'000);
+      left = suspects();
+    }
+    for (const auto& [pid, tag] : left)
       if (const auto it = by_tag.find(tag); it != by_tag.end())
         problem(it->second->run, "has ended, but process " + std::to_string(pid) + ", which it started, is alive");
   }

@@ -164,6 +164,12 @@ std::size_t configurations_tried(const Side& side) {
   return arms.empty() ? 0 : tried.size() / arms.size();
 }
 
+void require_no_shared_run(const Side& a, const Side& b) {
+  for (const auto* cell : a.cells)
+    if (std::find(b.cells.begin(), b.cells.end(), cell) != b.cells.end())
+      throw UserError(a.label + " and " + b.label + " share run " + cell->run->run + "; narrow one of them");
+}
+
 }  // namespace
 
 const char* to_string(Word word) {
@@ -196,6 +202,7 @@ Side pick(const Evidence& evidence, const std::string& label, const Picks& picks
 }
 
 Objections objections(const Side& a, const Side& b) {
+  require_no_shared_run(a, b);
   Objections out;
   const auto facts = [](const Side& side) {
     std::map<std::string, std::set<std::string>> found;
@@ -219,9 +226,7 @@ Objections objections(const Side& a, const Side& b) {
 }
 
 Comparison run(const Side& a, const Side& b, const Options& options) {
-  for (const auto* cell : a.cells)
-    if (std::find(b.cells.begin(), b.cells.end(), cell) != b.cells.end())
-      throw UserError(a.label + " and " + b.label + " share run " + cell->run->run + "; narrow one of them");
+  require_no_shared_run(a, b);
   const auto compared = compared_coordinates(a, b);
   const Runs runs_a = runs_of(a, compared), runs_b = runs_of(b, compared);
   Comparison out;

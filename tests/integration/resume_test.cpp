@@ -171,6 +171,7 @@ TEST_F(Resume, ADamagedCheckpointIsNamedAndTheRunStartsOver) {
 }
 
 TEST_F(Resume, SplittingAnUpdateKeepsItsEffectiveBatch) {
+  int compared = 0;
   for (const auto& [name, whole] : finished()) {
     SCOPED_TRACE(name);
     const auto folder = copy_request(whole, "split" + whole.filename().string(), 1, 2);
@@ -187,9 +188,12 @@ TEST_F(Resume, SplittingAnUpdateKeepsItsEffectiveBatch) {
       return out;
     };
     const auto split = losses(folder), once = losses(whole);
-    ASSERT_FALSE(once.empty());
+    if (once.empty()) continue;  // in a run this short no group may tell its samples apart: nothing to update
+    ASSERT_FALSE(split.empty());
     EXPECT_NEAR(split[0], once[0], 1e-4 * std::max(1.0, std::abs(once[0])));
+    ++compared;
   }
+  EXPECT_GT(compared, 0);
 }
 
 TEST_F(Resume, AnInterruptedCommandGoesOnFromCheckpoints) {

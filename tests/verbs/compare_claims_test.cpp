@@ -64,7 +64,8 @@ TEST_F(Verbs, CompareSaysBetterWorseSameOrUnknown) {
   EXPECT_EQ(rows["evaluation/test/sampled"]["strata"], 2);
   EXPECT_EQ(rows["update_rms_over_lr"]["verdict"], "SAME");
   std::map<std::string, Document> reversed;
-  for (const auto& row : json("compare B A")["rows"]) reversed[row["metric"]] = row;
+  const auto other_way = json("compare B A");
+  for (const auto& row : other_way["rows"]) reversed[row["metric"]] = row;
   EXPECT_EQ(reversed["evaluation/test/sampled"]["verdict"], "WORSE");
 }
 
@@ -153,7 +154,8 @@ TEST_F(Verbs, GateJudgesTheEndsOfRunsLikeTimes) {
   const auto result = pionbench("gate --head after --baseline before --revision bad --json --quiet");
   EXPECT_EQ(result.code, 1) << result.errors;
   std::map<std::string, std::string> verdicts;
-  for (const auto& series : Document::parse(result.output)["series"]) verdicts[series["name"]] = series["verdict"];
+  const auto answer = Document::parse(result.output);
+  for (const auto& series : answer["series"]) verdicts[series["name"]] = series["verdict"];
   EXPECT_EQ(verdicts["pair.quick/B/auxiliary=frozen:evaluation/test/sampled"], "REGRESSED");
   EXPECT_EQ(verdicts["pair.quick/A/auxiliary=frozen:evaluation/test/sampled"], "PASS");
   EXPECT_EQ(verdicts["pair.quick/B/auxiliary=trained:update_rms_over_lr"], "PASS");
