@@ -33,6 +33,7 @@ Probe::Probe(const std::vector<optim::Parameter>& parameters, const optim::Route
 void Probe::before() {
   weights_before_.clear();
   for (const auto& p : matrices_) weights_before_.push_back(p.tensor.detach().clone());
+  statistics_before_ = optimizer_.statistics();
 }
 
 void Probe::after(std::int64_t step, EventWriter& events) {
@@ -73,9 +74,14 @@ void Probe::after(std::int64_t step, EventWriter& events) {
       events.spectral(step, p.name, static_cast<int>(head), rows[head]);
   }
   weights_before_.clear();
-  if (elements > 0)
-    events.metric(step, {{"update_rms_over_lr", std::sqrt(update_square / elements) / lr_},
-                         {"relative_change", weight_square > 0 ? std::sqrt(update_square / weight_square) : 0}});
+  if (elements == 0) return;
+  Named values = {{"update_rms_over_lr", std::sqrt(update_square / elements) / lr_},
+                  {"relative_change", weight_square > 0 ? std::sqrt(update_square / weight_square) : 0}};
+  // Of this one step: counts since the start would differ after a resumption.
+  for (const auto& [name, count] : optimizer_.statistics())
+    if (name.find('/') != std::string::npos)
+      values["optimizer/" + name] = static_cast<double>(count - statistics_before_[name]);
+  events.metric(step, values);
 }
 
 }  // namespace pionbench

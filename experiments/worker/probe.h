@@ -21,7 +21,9 @@ namespace pionbench {
 ///                                                       passes Pion's k_p = 0
 ///   update_rms_over_lr, update_norm, relative_change    of W_after − W_before (decay included); change over ‖W‖
 /// and one per head of attention projections with grad_norm, grad_top_energy, momentum_top_energy, update_norm.
-/// One `metric` event with update_rms_over_lr and relative_change over all matrices together.
+/// One `metric` event with update_rms_over_lr and relative_change over all matrices together, and with what the step did:
+/// optimizer/engine/{gram,standard,guarded} and optimizer/leading/{finished,passes,refused} count matrices or heads
+/// (RoutedOptimizer::statistics).
 /// Cost: a Gram eigendecomposition per matrix and head in float64, and one copy of the matrices.
 class Probe {
  public:
@@ -34,6 +36,7 @@ class Probe {
   const optim::RoutedOptimizer& optimizer_;
   double lr_;
   std::vector<torch::Tensor> weights_before_;
+  std::map<std::string, std::int64_t> statistics_before_;
 };
 
 }  // namespace pionbench
