@@ -28,8 +28,8 @@ void refuse_queued_runs(const Store& store, const Context& context) {
     if (count++ == 0) first = row.run;
   }
   if (count == 0) return;
-  throw UserError(std::to_string(count) + (count == 1 ? " run" : " runs") + " of " + context.out.string() +
-                      " (" + first + (count == 1 ? ")" : ", ...)") +
+  throw UserError(std::to_string(count) + (count == 1 ? " run" : " runs") + " of " + context.out.string() + " (" +
+                      first + (count == 1 ? ")" : ", ...)") +
                       " may be in Slurm's queue; go on with --backend slurm, or end them with: pionbench stop --all",
                   kInterrupted);
 }
@@ -71,10 +71,9 @@ void settle_ended_jobs(Store& store) {
     // What goes on as a later attempt is the executor's to follow.
     if (found == facts.ends.end() || found->second.requeue || facts.last() > attempt) continue;
     const NodeEnd& node = found->second;
-    AttemptEnd end = classify({.exit_code = node.exit_code, .signal = node.signal, .reason = node.reason},
-                              read_event_facts(folder),
-                              {.memory_kill = node.memory_kill,
-                               .stderr_tail = tail_of(folder / "stderr.log", 0)});
+    AttemptEnd end =
+        classify({.exit_code = node.exit_code, .signal = node.signal, .reason = node.reason}, read_event_facts(folder),
+                 {.memory_kill = node.memory_kill, .stderr_tail = tail_of(folder / "stderr.log", 0)});
     end.attempt = attempt;
     end.ended_at = node.ended_at;
     end.wall_seconds = node.wall_seconds;

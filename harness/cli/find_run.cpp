@@ -22,8 +22,8 @@ RunRow find_run(const std::vector<RunRow>& runs, const std::string& name) {
   if (cells.size() == 1)
     return **std::ranges::max_element(found, {}, [](const RunRow* run) { return run_number(run->run); });
   if (cells.size() > 1)
-    throw UserError("\"" + name + "\" is the beginning of " + std::to_string(names.size()) + " runs: " +
-                        join(std::vector(names.begin(), names.end()), ", "),
+    throw UserError("\"" + name + "\" is the beginning of " + std::to_string(names.size()) +
+                        " runs: " + join(std::vector(names.begin(), names.end()), ", "),
                     kUsage);
   std::vector<std::string> known;
   for (const auto& run : runs) known.push_back(run.run);

@@ -67,12 +67,11 @@ int repro(const std::string& name, const Context& context) {
 
 }  // namespace
 
-const Verb kReproVerb = {
-    "repro", "Print one line of shell that runs exactly this run again", "pionbench repro 3f2a90c1d2e4.1",
-    [](CLI::App& app, const Context& context) {
-      auto run = std::make_shared<std::string>();
-      app.add_option("RUN", *run, "the run, or the beginning of its name or cell")->required();
-      return Runner([&context, run] { return repro(*run, context); });
-    }};
+const Verb kReproVerb = {"repro", "Print one line of shell that runs exactly this run again",
+                         "pionbench repro 3f2a90c1d2e4.1", [](CLI::App& app, const Context& context) {
+                           auto run = std::make_shared<std::string>();
+                           app.add_option("RUN", *run, "the run, or the beginning of its name or cell")->required();
+                           return Runner([&context, run] { return repro(*run, context); });
+                         }};
 
 }  // namespace pionbench

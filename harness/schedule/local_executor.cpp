@@ -128,8 +128,8 @@ AttemptStart LocalExecutor::start(const Launch& launch) {
   bp::opstream gate;
   std::error_code error;
   process->child.emplace(
-      bp::exe = "/bin/sh", bp::args = command, variables, (bp::std_in < gate), (bp::std_out > out.get()), (bp::std_err > err.get()), error,
-      bp::extend::on_exec_setup = [](auto&) { prepare_child(); });
+      bp::exe = "/bin/sh", bp::args = command, variables, (bp::std_in < gate), (bp::std_out > out.get()),
+      (bp::std_err > err.get()), error, bp::extend::on_exec_setup = [](auto&) { prepare_child(); });
   if (error) throw UserError("cannot start " + worker_.string() + ": " + error.message(), kInternal);
   AttemptStart identity = identify_process(process->child->id());
   identity.attempt = launch.attempt;

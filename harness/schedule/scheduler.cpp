@@ -331,8 +331,8 @@ struct Scheduler::Impl {
     const PlannedCell& cell = *task.cell;
     const Place place = place_for(cell);
     const auto folder = folder_of(place.run);
-    RunRequest request{place.run,          cell.id,           cell.config, {}, place.attempt, placement.threads,
-                       place.accumulation, cell.working_dir};
+    RunRequest request{place.run,     cell.id,           cell.config,        {},
+                       place.attempt, placement.threads, place.accumulation, cell.working_dir};
     for (const auto& [suite, id] : cell.config.inputs)
       request.inputs[suite] = folder_of(by_cell.at(id)->run) / "artifacts";
     write_file_atomic(folder / "run.json", to_json(request).dump(2) + "\n");
@@ -620,8 +620,9 @@ struct Scheduler::Impl {
   void leave() {
     stop_since = steady_seconds();
     if (!active.empty())
-      display.message(std::to_string(active.size()) +
-                      " run(s) stay in the queue; the same command watches them again, `pionbench stop --all` ends them");
+      display.message(
+          std::to_string(active.size()) +
+          " run(s) stay in the queue; the same command watches them again, `pionbench stop --all` ends them");
     log.info("left " + std::to_string(active.size()) + " run(s) in the queue");
     active.clear();
   }

@@ -11,10 +11,10 @@
 namespace pionbench {
 
 struct UserProgram {
-  std::vector<std::string> argv;            ///< parameters filled in
-  std::map<std::string, std::string> env;   ///< beside what this process has
-  std::filesystem::path working_dir;        ///< absolute
-  std::map<std::string, std::string> files; ///< name relative to working_dir -> SHA-256
+  std::vector<std::string> argv;             ///< parameters filled in
+  std::map<std::string, std::string> env;    ///< beside what this process has
+  std::filesystem::path working_dir;         ///< absolute
+  std::map<std::string, std::string> files;  ///< name relative to working_dir -> SHA-256
 };
 
 /// From run.json of a run in `folder`. UserError when it is damaged.

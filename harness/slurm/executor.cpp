@@ -17,18 +17,18 @@ namespace {
 
 namespace fs = std::filesystem;
 
-constexpr double kGather_s = 0.25;       // runs started within such a pause go in together
+constexpr double kGather_s = 0.25;  // runs started within such a pause go in together
 constexpr double kGatherAtMost_s = 2;
-constexpr double kLookAtMost_s = 2;      // between two looks at what the nodes wrote
-constexpr double kSubmitAgain_s = 30;    // after "not now", and no more often than the queue is looked at
-constexpr double kUnwanted_s = 60;       // a job back in the queue whose run nobody goes on with
-constexpr double kUnreachable_s = 60;    // a killed job whose end nobody can confirm
-constexpr int kSubmissions = 3;          // of one attempt that never began
+constexpr double kLookAtMost_s = 2;    // between two looks at what the nodes wrote
+constexpr double kSubmitAgain_s = 30;  // after "not now", and no more often than the queue is looked at
+constexpr double kUnwanted_s = 60;     // a job back in the queue whose run nobody goes on with
+constexpr double kUnreachable_s = 60;  // a killed job whose end nobody can confirm
+constexpr int kSubmissions = 3;        // of one attempt that never began
 
 void require_program(const fs::path& program, const char* what) {
   if (::access(program.c_str(), X_OK) != 0)
-    throw UserError("no " + std::string(what) + " at " + program.string() + "; build it with ci/build, or see: " +
-                        "pionbench doctor",
+    throw UserError("no " + std::string(what) + " at " + program.string() +
+                        "; build it with ci/build, or see: " + "pionbench doctor",
                     kInternal);
 }
 
@@ -81,7 +81,7 @@ struct SlurmExecutor::Job {
   double beat_at = 0;
   bool stop_asked = false, kill_asked = false, stop_sent = false, kill_sent = false;
   double killed_at = 0;
-  std::string id;  ///< "22_3", once it is known
+  std::string id;                  ///< "22_3", once it is known
   std::optional<Ending> in_doubt;  ///< it was told to end, and only Slurm knows by whom
   std::optional<Ending> ending;
 };
@@ -446,8 +446,8 @@ void SlurmExecutor::reconcile_gone(Job& job, const QueueRow* row) {
       const auto log = batch_folder(out_, job.lease.batch) / ("task-" + std::to_string(job.lease.task) + ".log");
       const std::string said = last_line(tail_of(log, 0));
       end(job, {.outcome = "failed",
-                .reason = "the job ended (" + state + ") before the run began: " +
-                          (said.empty() ? "see " + log.string() : said)});
+                .reason = "the job ended (" + state +
+                          ") before the run began: " + (said.empty() ? "see " + log.string() : said)});
     } else {
       submit_again(job, state.empty() ? "Slurm has forgotten it" : "Slurm ended it (" + state + ")");
     }
@@ -458,7 +458,8 @@ void SlurmExecutor::reconcile_gone(Job& job, const QueueRow* row) {
   if (state == "TIMEOUT" || state == "DEADLINE") {
     end(job, {.outcome = "timed out", .reason = "it was killed at Slurm's time limit"});
   } else if (state == "OUT_OF_MEMORY") {
-    end(job, {.outcome = "out of memory", .reason = "Slurm killed it for memory (asked for " + job.resources.memory + ")"});
+    end(job,
+        {.outcome = "out of memory", .reason = "Slurm killed it for memory (asked for " + job.resources.memory + ")"});
   } else if (state == "CANCELLED") {
     end(job, {.outcome = "interrupted", .reason = "cancelled in Slurm"});
   } else if (state == "PREEMPTED" || state == "NODE_FAIL" || state == "BOOT_FAIL") {

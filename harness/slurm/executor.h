@@ -88,15 +88,16 @@ class SlurmExecutor : public Executor {
   SlurmSite site_;
   Log log_;
   int array_size_ = 1001;
-  std::map<std::string, std::unique_ptr<Job>> jobs_;     ///< by run
-  std::map<std::string, AttemptStart> locals_;           ///< workers on this machine that a local session left behind
-  std::vector<OpenBatch> open_;                          ///< not handed in yet
-  std::map<std::string, std::string> array_jobs_;        ///< batch -> Slurm's number
+  std::map<std::string, std::unique_ptr<Job>> jobs_;  ///< by run
+  std::map<std::string, AttemptStart> locals_;        ///< workers on this machine that a local session left behind
+  std::vector<OpenBatch> open_;                       ///< not handed in yet
+  std::map<std::string, std::string> array_jobs_;     ///< batch -> Slurm's number
   struct Waiting {
     Lease lease;
     double since;
   };
-  std::map<std::string, Waiting> back_in_queue_;  ///< runs that Slurm will begin again, whose next attempt is not started
+  std::map<std::string, Waiting>
+      back_in_queue_;  ///< runs that Slurm will begin again, whose next attempt is not started
   QueueWatch watch_;
   double asked_at_ = -1e9, looked_at_ = -1e9, flush_at_ = 0, held_since_ = -1;
   bool is_silent_ = false;  ///< the controller does not answer

@@ -35,15 +35,9 @@ void take(const Json& json, NodeFacts& facts) {
   const std::string type = json.at("type");
   const int attempt = json.at("attempt");
   if (type == "node_started") {
-    facts.starts[attempt] = {attempt,
-                             json.at("batch"),
-                             json.at("task"),
-                             json.at("job"),
-                             json.at("started_at"),
-                             json.at("host"),
-                             json.at("boot_id"),
-                             json.at("pid"),
-                             json.at("pid_start")};
+    facts.starts[attempt] = {
+        attempt,         json.at("batch"),   json.at("task"), json.at("job"),      json.at("started_at"),
+        json.at("host"), json.at("boot_id"), json.at("pid"),  json.at("pid_start")};
   } else if (type == "node_ended") {
     facts.ends[attempt] = {attempt,
                            json.at("ended_at"),

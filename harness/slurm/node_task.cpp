@@ -55,8 +55,7 @@ class Worker {
     std::array<int, 2> gate;
     if (::pipe2(gate.data(), O_CLOEXEC) != 0)
       throw UserError(std::string("cannot make a pipe: ") + std::strerror(errno), kInternal);
-    for (const char* name : {"OMP_NUM_THREADS", "MKL_NUM_THREADS"})
-      ::setenv(name, std::to_string(threads).c_str(), 1);
+    for (const char* name : {"OMP_NUM_THREADS", "MKL_NUM_THREADS"}) ::setenv(name, std::to_string(threads).c_str(), 1);
     std::vector<char*> argv;
     for (const auto& word : command) argv.push_back(const_cast<char*>(word.c_str()));
     argv.push_back(nullptr);
@@ -159,9 +158,7 @@ class TaskRun {
   }
 
  private:
-  bool is_ours(const Lease& lease) const {
-    return lease.batch == batch_.id && lease.task == task_.task && !lease.stop;
-  }
+  bool is_ours(const Lease& lease) const { return lease.batch == batch_.id && lease.task == task_.task && !lease.stop; }
   bool may_begin() const {
     const auto lease = read_lease(folder_);
     return lease && is_ours(*lease);

@@ -10,10 +10,10 @@ namespace pionbench {
 
 struct NodeTask {
   std::filesystem::path batch_folder;
-  int task = 0;               ///< SLURM_ARRAY_TASK_ID
-  std::string job;            ///< "<SLURM_ARRAY_JOB_ID>_<task>"
-  double heartbeat_s = 10;    ///< also how often the lease is read
-  double patience_s = 120;    ///< between telling the worker to stop and killing it
+  int task = 0;             ///< SLURM_ARRAY_TASK_ID
+  std::string job;          ///< "<SLURM_ARRAY_JOB_ID>_<task>"
+  double heartbeat_s = 10;  ///< also how often the lease is read
+  double patience_s = 120;  ///< between telling the worker to stop and killing it
 };
 
 /// NodeTask from Slurm's variables. UserError when this is no task of an array.

@@ -61,9 +61,9 @@ void cancel(std::vector<std::string> command, const std::string& batch, const st
 
 /// sbatch's words for "not now".
 bool may_pass(const SubprocessResult& result) {
-  constexpr std::array kTransient = {"Unable to contact", "SubmitJob", "job submit limit", "temporarily", "timed out",
-                                     "try again",         "Zero Bytes", "backup controller", "Connection ",
-                                     "connect failure"};
+  constexpr std::array kTransient = {"Unable to contact", "SubmitJob",      "job submit limit", "temporarily",
+                                     "timed out",         "try again",      "Zero Bytes",       "backup controller",
+                                     "Connection ",       "connect failure"};
   return result.exit_code == 124 || std::ranges::any_of(kTransient, [&](const char* words) {
            return result.errors.find(words) != std::string::npos;
          });
@@ -77,7 +77,7 @@ bool is_pending(const QueueRow& row) {
 }
 
 bool is_over(const QueueRow& row) {
-  constexpr std::array kOver = {"COMPLETED", "FAILED",  "CANCELLED",     "TIMEOUT",  "NODE_FAIL",
+  constexpr std::array kOver = {"COMPLETED", "FAILED",   "CANCELLED",     "TIMEOUT",   "NODE_FAIL",
                                 "PREEMPTED", "DEADLINE", "OUT_OF_MEMORY", "BOOT_FAIL", "REVOKED"};
   return std::ranges::find(kOver, row.state) != kOver.end();
 }
@@ -171,16 +171,18 @@ int max_array_size() {
   int size = 1001;
   if (at == std::string::npos) return size;
   const std::size_t digits = result.output.find_first_of("0123456789", at);
-  if (digits != std::string::npos) std::from_chars(result.output.data() + digits, result.output.data() + result.output.size(), size);
+  if (digits != std::string::npos)
+    std::from_chars(result.output.data() + digits, result.output.data() + result.output.size(), size);
   return size;
 }
 
 std::vector<std::string> slurm_job_variables() {
   std::vector<std::string> out;
-  for (const char* name : {"ARRAY", "CLUSTER", "CONFLICT", "CPU", "CPUS", "DISTRIBUTION", "EXPORT", "GPU", "GRES",
-                           "GTIDS", "HINT", "JOB", "LAUNCH", "LOCALID", "MEM", "NNODES", "NODE", "NODEID", "NPROCS",
-                           "NTASKS", "OVER", "PRIO", "PROCID", "RESTART", "STEP", "SUBMIT", "SCRIPT", "TASK", "TASKS",
-                           "THREADS", "TOPOLOGY", "TRES", "UMASK", "WORKING"})
+  for (const char* name :
+       {"ARRAY",  "CLUSTER", "CONFLICT", "CPU",      "CPUS",    "DISTRIBUTION", "EXPORT", "GPU",    "GRES",
+        "GTIDS",  "HINT",    "JOB",      "LAUNCH",   "LOCALID", "MEM",          "NNODES", "NODE",   "NODEID",
+        "NPROCS", "NTASKS",  "OVER",     "PRIO",     "PROCID",  "RESTART",      "STEP",   "SUBMIT", "SCRIPT",
+        "TASK",   "TASKS",   "THREADS",  "TOPOLOGY", "TRES",    "UMASK",        "WORKING"})
     out.push_back(std::string("SLURM_") + name);
   return out;
 }

@@ -23,7 +23,8 @@ std::string environment_text(const char* name) {
 void check_time(const std::string& text, const std::string& where) {
   static const std::regex kTime(R"(\d+(:\d+){0,2}|\d+-\d+(:\d+){0,2}|UNLIMITED)");
   if (!text.empty() && !std::regex_match(text, kTime))
-    throw UserError(where + ": time: got \"" + text + "\", allowed: minutes, h:m:s, d-h, d-h:m or d-h:m:s, e.g. 4:00:00");
+    throw UserError(where + ": time: got \"" + text +
+                    "\", allowed: minutes, h:m:s, d-h, d-h:m or d-h:m:s, e.g. 4:00:00");
 }
 
 void check_memory(const std::string& text, const std::string& where) {
@@ -34,21 +35,40 @@ void check_memory(const std::string& text, const std::string& where) {
 
 /// Options that are ours to give; the message says which key does it.
 void check_option(const std::string& option, const std::string& where) {
-  static const std::vector<std::pair<std::string, std::string>> kOurs = {
-      {"--partition", "partition"}, {"-p", "partition"},   {"--account", "account"},   {"-A", "account"},
-      {"--qos", "qos"},             {"--time", "time"},    {"-t", "time"},             {"--mem", "memory"},
-      {"--cpus-per-task", "cpus"},  {"-c", "cpus"},        {"--gres", "gres"},         {"--constraint", "constraint"},
-      {"-C", "constraint"},         {"--array", ""},       {"-a", ""},                 {"--comment", ""},
-      {"--job-name", ""},           {"-J", ""},            {"--output", ""},           {"-o", ""},
-      {"--signal", "signal_before_end_s"},                 {"--requeue", "requeue"},   {"--no-requeue", "requeue"},
-      {"--wrap", ""},               {"--parsable", ""},    {"--open-mode", ""},        {"--chdir", ""}};
+  static const std::vector<std::pair<std::string, std::string>> kOurs = {{"--partition", "partition"},
+                                                                         {"-p", "partition"},
+                                                                         {"--account", "account"},
+                                                                         {"-A", "account"},
+                                                                         {"--qos", "qos"},
+                                                                         {"--time", "time"},
+                                                                         {"-t", "time"},
+                                                                         {"--mem", "memory"},
+                                                                         {"--cpus-per-task", "cpus"},
+                                                                         {"-c", "cpus"},
+                                                                         {"--gres", "gres"},
+                                                                         {"--constraint", "constraint"},
+                                                                         {"-C", "constraint"},
+                                                                         {"--array", ""},
+                                                                         {"-a", ""},
+                                                                         {"--comment", ""},
+                                                                         {"--job-name", ""},
+                                                                         {"-J", ""},
+                                                                         {"--output", ""},
+                                                                         {"-o", ""},
+                                                                         {"--signal", "signal_before_end_s"},
+                                                                         {"--requeue", "requeue"},
+                                                                         {"--no-requeue", "requeue"},
+                                                                         {"--wrap", ""},
+                                                                         {"--parsable", ""},
+                                                                         {"--open-mode", ""},
+                                                                         {"--chdir", ""}};
   if (!option.starts_with('-'))
     throw UserError(where + ": options: got \"" + option + "\"; one option of sbatch each, e.g. --reservation=NAME");
   const std::string name = option.substr(0, option.find_first_of("= "));
   for (const auto& [ours, key] : kOurs)
     if (name == ours)
-      throw UserError(where + ": options: " + name + (key.empty() ? " is set by pionbench; leave it out"
-                                                                   : " has a key of its own: \"" + key + "\""));
+      throw UserError(where + ": options: " + name +
+                      (key.empty() ? " is set by pionbench; leave it out" : " has a key of its own: \"" + key + "\""));
 }
 
 std::vector<std::string> options_of(const YamlNode& node) {

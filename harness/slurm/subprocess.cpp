@@ -130,7 +130,7 @@ SubprocessResult Subprocess::wait(double limit_s) {
 }
 
 SubprocessResult run_program(const std::vector<std::string>& argv, double limit_s,
-                          const std::vector<std::string>& without_variables) {
+                             const std::vector<std::string>& without_variables) {
   return Subprocess(argv, without_variables).wait(limit_s);
 }
 

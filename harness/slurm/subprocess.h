@@ -43,6 +43,6 @@ class Subprocess {
 
 /// Starts it and waits.
 SubprocessResult run_program(const std::vector<std::string>& argv, double limit_s,
-                          const std::vector<std::string>& without_variables = {});
+                             const std::vector<std::string>& without_variables = {});
 
 }  // namespace pionbench

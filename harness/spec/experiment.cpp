@@ -9,8 +9,9 @@
 namespace pionbench {
 namespace {
 
-const std::vector<std::string> kExperimentKeys = {"name",    "title",  "paper",   "suite", "command", "defaults",  "arms",  "grid",
-                                                  "exclude", "resources", "search", "halving", "until", "max_seeds", "scales"};
+const std::vector<std::string> kExperimentKeys = {"name",     "title",   "paper", "suite",     "command",
+                                                  "defaults", "arms",    "grid",  "exclude",   "resources",
+                                                  "search",   "halving", "until", "max_seeds", "scales"};
 const std::vector<std::string> kSweepKeys = {"search", "halving", "until", "max_seeds"};
 const std::vector<std::string> kPaperKeys = {"figure", "table", "claims"};
 const std::vector<std::string> kScales = {"quick", "desk", "paper"};
@@ -180,7 +181,8 @@ Experiment parse_experiment(const std::string& text, const std::string& file) {
     }
   }
   if (command && !is_command_suite(out.suite))
-    throw UserError(command->where + ": \"command\" belongs to the suite \"command\", and this is \"" + out.suite + "\"");
+    throw UserError(command->where + ": \"command\" belongs to the suite \"command\", and this is \"" + out.suite +
+                    "\"");
   if (is_command_suite(out.suite)) {
     if (!command) throw UserError(out.suite_where + ": the key \"command\" is missing, which says what to run");
     out.command = read_command_suite(out.suite, out.suite_where, *command, file);

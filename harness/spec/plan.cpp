@@ -588,8 +588,7 @@ class Planner {
     plan_.primary_metric = suite_.primary_metric;
     if (experiment_.command)
       for (auto& cell : plan_.cells) cell.working_dir = experiment_.command->working_dir;
-    for (auto& cell : plan_.cells)
-      cell.resources = resources_of(layer_.resources, cell.config, cell.is_prerequisite);
+    for (auto& cell : plan_.cells) cell.resources = resources_of(layer_.resources, cell.config, cell.is_prerequisite);
     auto& record = plan_.experiment;
     record.name = experiment_.name;
     record.scale = options_.scale;
@@ -632,7 +631,10 @@ class Planner {
 }  // namespace
 
 Plan restricted_plan(const Plan& plan, const std::function<bool(const ExperimentRecord::Cell&)>& keep) {
-  Plan out{.experiment = plan.experiment, .primary_metric = plan.primary_metric, .sweep = plan.sweep, .compared = plan.compared};
+  Plan out{.experiment = plan.experiment,
+           .primary_metric = plan.primary_metric,
+           .sweep = plan.sweep,
+           .compared = plan.compared};
   std::erase_if(out.experiment.cells, [&](const ExperimentRecord::Cell& cell) { return !keep(cell); });
   std::unordered_set<std::string> wanted;
   for (const auto& cell : out.experiment.cells) wanted.insert(cell.cell);
@@ -652,13 +654,13 @@ Plan only_cell(const Plan& plan, const std::string& prefix) {
     all.insert(cell.cell.substr(0, 12));
     if (cell.cell.starts_with(prefix)) found.insert(cell.cell);
   }
-  if (found.size() == 1)
-    return restricted_plan(plan, [&](const auto& cell) { return cell.cell == *found.begin(); });
-  throw UserError("--cell " + prefix + ": " +
-                  (found.empty() ? "no cell of the plan begins so" : "several cells of the plan begin so") +
-                  "; the plan has " + join(std::vector(all.begin(), all.end()), ", ") +
-                  "\n  a cell's identity changes with its settings, the versions of suite and optimizer, and the content "
-                  "of named files");
+  if (found.size() == 1) return restricted_plan(plan, [&](const auto& cell) { return cell.cell == *found.begin(); });
+  throw UserError(
+      "--cell " + prefix + ": " +
+      (found.empty() ? "no cell of the plan begins so" : "several cells of the plan begin so") + "; the plan has " +
+      join(std::vector(all.begin(), all.end()), ", ") +
+      "\n  a cell's identity changes with its settings, the versions of suite and optimizer, and the content "
+      "of named files");
 }
 
 }  // namespace

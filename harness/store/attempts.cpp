@@ -46,11 +46,11 @@ void append_attempt(const std::filesystem::path& run_folder, const AttemptEnd& e
 
 Json to_json(const AttemptStart& a) {
   Json json = {{"type", "attempt_started"},  {"attempt", a.attempt},
-          {"started_at", a.started_at}, {"host", a.host},
-          {"boot_id", a.boot_id},       {"pid", a.pid},
-          {"pid_start", a.pid_start},   {"owner", a.owner},
-          {"threads", a.threads},       {"accumulation", a.accumulation},
-          {"devices", a.devices}};
+               {"started_at", a.started_at}, {"host", a.host},
+               {"boot_id", a.boot_id},       {"pid", a.pid},
+               {"pid_start", a.pid_start},   {"owner", a.owner},
+               {"threads", a.threads},       {"accumulation", a.accumulation},
+               {"devices", a.devices}};
   if (!a.job.empty()) json["job"] = a.job;
   return json;
 }

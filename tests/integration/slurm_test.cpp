@@ -89,8 +89,9 @@ class SlurmCluster : public Sandbox {
   }
   /// Slurm lets a requeued job wait for two minutes; a test need not.
   void hurry() const {
-    shell("for j in $(squeue -h -r -t PENDING -o '%F_%K %r' | awk '$2==\"BeginTime\"{print $1}'); do "
-          "scontrol update JobId=$j StartTime=now; done");
+    shell(
+        "for j in $(squeue -h -r -t PENDING -o '%F_%K %r' | awk '$2==\"BeginTime\"{print $1}'); do "
+        "scontrol update JobId=$j StartTime=now; done");
   }
   std::string attempts_text(const std::string& out) const {
     std::string text;
@@ -139,9 +140,7 @@ TEST_F(SlurmCluster, TwelveCellsSurvivePreemptionAControllerAndANodeAndEqualTheL
   slurm.kill_node();
   shell("scontrol update nodename=" + slurm.host() + " state=down reason=test");
   slurm.start_node();
-  expect(wait_until([&] {
-           return attempts_text("cluster").find("its node failed") != std::string::npos;
-         }),
+  expect(wait_until([&] { return attempts_text("cluster").find("its node failed") != std::string::npos; }),
          "the loss is noticed");
   shell("scontrol update nodename=" + slurm.host() + " state=resume");
 

@@ -119,8 +119,9 @@ TEST_F(Verbs, StopAllEndsPionbenchAndItsRuns) {
 }
 
 TEST_F(Verbs, AProgramThatDoesNotListenIsKilledAfterTheGracePeriod) {
-  write("deaf.py", "import signal, time\nsignal.signal(signal.SIGTERM, signal.SIG_IGN)\nopen('up', 'w').close()\n"
-                   "time.sleep(1000)\n");
+  write("deaf.py",
+        "import signal, time\nsignal.signal(signal.SIGTERM, signal.SIG_IGN)\nopen('up', 'w').close()\n"
+        "time.sleep(1000)\n");
   write("deaf.yaml", "name: deaf\nsuite: command\ncommand: {argv: [python3, deaf.py]}\n");
   Background run(*this, program() + " run deaf.yaml --out out");
   ASSERT_TRUE(wait_until([&] { return fs::exists(folder_ / "up"); }));
@@ -141,9 +142,10 @@ TEST_F(Verbs, ARunThatItsOrchestratorLeftBehindIsStoppedToo) {
 }
 
 TEST_F(Verbs, RetryRunsWhatFailedWithoutNamingItsExperiment) {
-  write("fragile.sh", "#!/bin/sh\n[ -e mended ] || { echo 'the disk is full' >&2; exit 1; }\n"
-                      "echo '{\"seq\":0,\"t\":0,\"type\":\"run_finished\",\"status\":\"done\",\"step\":1}' "
-                      ">$PIONBENCH_RUN_FOLDER/events.jsonl\n");
+  write("fragile.sh",
+        "#!/bin/sh\n[ -e mended ] || { echo 'the disk is full' >&2; exit 1; }\n"
+        "echo '{\"seq\":0,\"t\":0,\"type\":\"run_finished\",\"status\":\"done\",\"step\":1}' "
+        ">$PIONBENCH_RUN_FOLDER/events.jsonl\n");
   write("fragile.yaml",
         "name: fragile\nsuite: command\ncommand: {argv: [sh, fragile.sh], parameters: {n: 0}}\ngrid: {n: 0..1}\n");
   ASSERT_EQ(pionbench("run walk.yaml fragile.yaml").code, 1);
@@ -202,8 +204,8 @@ TEST_F(Verbs, ReproPrintsOneLineThatRunsExactlyThatRunAgain) {
 
 TEST_F(Verbs, TheExampleOfAProgramOfOnesOwnRunsAndFollowsTheProtocol) {
   if (shell(python().string() + " -c 'import torch'").code != 0) GTEST_SKIP() << "no torch for " << python();
-  const auto result = pionbench("run mlp seed=0..1 steps=60", "PIONBENCH_HOME=" + home().string() + " PIONBENCH_PYTHON=" +
-                                                                 python().string());
+  const auto result = pionbench("run mlp seed=0..1 steps=60",
+                                "PIONBENCH_HOME=" + home().string() + " PIONBENCH_PYTHON=" + python().string());
   ASSERT_EQ(result.code, 0) << result.output << result.errors;
   EXPECT_EQ(states(), (std::map<std::string, int>{{"done", 4}}));
   for (const auto& run : fs::directory_iterator(folder_ / "out/runs")) {

@@ -28,9 +28,10 @@ class UserProgramTest : public PlanTest {
     PlanTest::SetUp();
     if (!std::filesystem::exists(node_program())) GTEST_SKIP() << "no " << node_program() << "; build pionbench-node";
     // Says what it was given, and that it is done.
-    write_file_atomic(folder_ / "tool.sh",
-                      "#!/bin/sh\necho \"$PWD|$*|$GREETING\"\ncd \"$PIONBENCH_RUN_FOLDER\"\n"
-                      "echo '{\"seq\":0,\"t\":0,\"type\":\"run_finished\",\"status\":\"done\",\"step\":1}' >events.jsonl\n");
+    write_file_atomic(
+        folder_ / "tool.sh",
+        "#!/bin/sh\necho \"$PWD|$*|$GREETING\"\ncd \"$PIONBENCH_RUN_FOLDER\"\n"
+        "echo '{\"seq\":0,\"t\":0,\"type\":\"run_finished\",\"status\":\"done\",\"step\":1}' >events.jsonl\n");
     std::filesystem::permissions(folder_ / "tool.sh", std::filesystem::perms::owner_all);
   }
   std::vector<PlannedCell> cells(const std::string& argv = "[./tool.sh, '{lr}', 'a b', '{run_folder}']") const {
@@ -55,8 +56,7 @@ TEST_F(UserProgramTest, HasItsArgumentsVariablesAndWorkingFolder) {
   const auto planned = cells();
   EXPECT_EQ(run(planned).done, 1);
   const auto folder = folder_of(planned[0]);
-  EXPECT_EQ(read_file(folder / "stdout.log"),
-            folder_.string() + "|0.5 a b " + folder.string() + "|lr is 0.5\n");
+  EXPECT_EQ(read_file(folder / "stdout.log"), folder_.string() + "|0.5 a b " + folder.string() + "|lr is 0.5\n");
   EXPECT_TRUE(std::filesystem::is_directory(folder / "artifacts"));
 }
 

@@ -222,7 +222,8 @@ TEST_F(SlurmTest, ANodeThatFailedCostsTheRunItsWorkSinceTheLastCheckpoint) {
     wait_for(out_ / "ready");
     // The node is gone in the midst of work, and Slurm puts the job back.
     std::ofstream(folder_of(planned[1]) / "events.jsonl", std::ios::app)
-        << R"({"seq":2,"t":1,"type":"checkpoint","step":1,"path":"run.json"})" << "\n";
+        << R"({"seq":2,"t":1,"type":"checkpoint","step":1,"path":"run.json"})"
+        << "\n";
     const int task = job("2_0")["pid"], worker = read_node_facts(folder_of(planned[1])).starts.at(1).pid;
     ::kill(task, SIGKILL);
     ::kill(worker, SIGKILL);

@@ -79,10 +79,10 @@ TEST_F(CommandSuiteTest, AFolderStandsForAllFilesBelowItButHiddenOnes) {
 }
 
 TEST_F(CommandSuiteTest, AnExperimentMayBeGivenAsItsOwnText) {
-  const std::string text = R"({"name":"mine","suite":"command/mlp","command":{"argv":["python3","train.py","--lr={lr}"],)"
-                           R"("env":{"SEED":"{seed}"},"files":["train.py"],"working_dir":")" +
-                           folder_.string() +
-                           R"(","parameters":{"optimizer":"sgd","lr":0.1,"steps":100,"warm":true,"seed":0}}})";
+  const std::string text =
+      R"({"name":"mine","suite":"command/mlp","command":{"argv":["python3","train.py","--lr={lr}"],)"
+      R"("env":{"SEED":"{seed}"},"files":["train.py"],"working_dir":")" +
+      folder_.string() + R"(","parameters":{"optimizer":"sgd","lr":0.1,"steps":100,"warm":true,"seed":0}}})";
   EXPECT_EQ(make_plan(find_spec(text, {}), catalog_, {}).cells.at(0).id, id_of());
 }
 
@@ -92,7 +92,8 @@ TEST_F(CommandSuiteTest, MistakesAreNamedWithTheirLine) {
   EXPECT_THAT(error("name: m\nsuite: maps\ncommand: {argv: [x]}\n"), HasSubstr("belongs to the suite \"command\""));
   EXPECT_THAT(error("name: m\nsuite: command/a b\ncommand: {argv: [x]}\n"), HasSubstr("a name of letters"));
   EXPECT_THAT(error("name: m\nsuite: command\ncommand: {parameters: {a: 1}}\n"), HasSubstr("argv is missing"));
-  EXPECT_THAT(error("name: m\nsuite: command\ncommand: {argv: [x], file: [y]}\n"), HasSubstr("did you mean \"files\"?"));
+  EXPECT_THAT(error("name: m\nsuite: command\ncommand: {argv: [x], file: [y]}\n"),
+              HasSubstr("did you mean \"files\"?"));
   EXPECT_THAT(error("name: m\nsuite: command\ncommand: {argv: [x], files: [gone.py]}\n"),
               HasSubstr("there is no file \"gone.py\" in " + folder_.string()));
   EXPECT_THAT(error("name: m\nsuite: command\ncommand:\n  argv: [x, '{stesp}']\n  parameters: {steps: 3}\n"),
