@@ -16,6 +16,9 @@ debian_packages=(
   libgtest-dev libgmock-dev libbenchmark-dev
   libhdf5-dev zlib1g-dev libosmesa6 libegl1
 )
+# What only tests need: a private Slurm (3.5 MB). Its test needs root, so nobody else is made to install a cluster's
+# daemons (slurmctld and slurmd stay off for want of a configuration).
+test_debian_packages=(slurm-wlm)
 # torch is added by ci/setup only where none is importable: 2.11 to 2.13 are supported.
 torch_requirement='torch==2.13.0'
 python_packages=(

@@ -30,8 +30,10 @@ CellConfig cell_config_from_json(const Json& json) {
 Json to_json(const RunRequest& r) {
   Json inputs = Json::object();
   for (const auto& [suite, path] : r.inputs) inputs[suite] = path.string();
-  return {{"schema", 1},      {"run", r.run},         {"cell", r.cell},       {"config", to_json(r.config)},
-          {"inputs", inputs}, {"attempt", r.attempt}, {"threads", r.threads}, {"accumulation", r.accumulation}};
+  Json json = {{"schema", 1},      {"run", r.run},         {"cell", r.cell},       {"config", to_json(r.config)},
+               {"inputs", inputs}, {"attempt", r.attempt}, {"threads", r.threads}, {"accumulation", r.accumulation}};
+  if (!r.working_dir.empty()) json["working_dir"] = r.working_dir.string();
+  return json;
 }
 
 RunRequest run_request_from_json(const Json& json, const std::string& where) {
@@ -45,6 +47,7 @@ RunRequest run_request_from_json(const Json& json, const std::string& where) {
     r.attempt = json.at("attempt");
     r.threads = json.at("threads");
     r.accumulation = json.value("accumulation", 1);
+    r.working_dir = json.value("working_dir", "");
     return r;
   } catch (const Json::exception& e) {
     throw UserError(where + ": not a run request (" + e.what() + ")");

@@ -78,6 +78,8 @@ struct RunRequest {
   /// Micro-batches that one update is split into, their gradients accumulated; 1 unless memory ran out before. The
   /// effective batch stays, so this is no part of the cell, but sums are rounded in another order.
   int accumulation = 1;
+  /// Where a program of `suite: command` works. No part of the cell: a moved project is the same project.
+  std::filesystem::path working_dir = {};
 };
 
 Json to_json(const CellConfig& config);

@@ -3,15 +3,18 @@
 #include <cstdio>
 
 #include "core/error.h"
+#include "harness/cli/backend.h"
 
 namespace pionbench {
 
 Store open_current_store(const std::filesystem::path& out, bool dry_run) {
-  const bool has_anything = std::filesystem::exists(out / "store.sqlite") || std::filesystem::exists(out / "runs");
+  const bool has_anything = Store::exists(out) || std::filesystem::exists(out / "runs");
   if (has_anything && !dry_run) {
     try {
       const OutLock lock(out);
-      const auto report = Store(out, Store::Mode::kReadWrite).ingest();
+      Store store(out, Store::Mode::kReadWrite);
+      const auto report = store.ingest();
+      settle_ended_jobs(store);
       for (const auto& complaint : report.complaints) std::fprintf(stderr, "warning: %s\n", complaint.c_str());
     } catch (const UserError& error) {
       if (error.exit_code() != kInterrupted && error.exit_code() != kInternal) throw;

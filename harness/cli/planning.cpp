@@ -4,6 +4,7 @@
 #include <unordered_set>
 
 #include "core/error.h"
+#include "harness/store/schema.h"
 
 namespace pionbench {
 
@@ -22,6 +23,7 @@ void add_plan_options(CLI::App& app, PlanArguments& arguments, bool required) {
   app.add_option("--until", arguments.until,
                  "add seeds until the 95 % interval is this narrow: 'ci<=0.02' (half its width) or 'ci<=5%'");
   app.add_option("--max-seeds", arguments.max_seeds, "cap of --until, for each candidate (default: 16)");
+  app.add_option("--cell", arguments.cell, "one cell alone, by the beginning of its identity (and what it needs)");
 }
 
 std::vector<PlanSource> plan_sources(const PlanArguments& arguments, const Context& context) {
@@ -29,10 +31,13 @@ std::vector<PlanSource> plan_sources(const PlanArguments& arguments, const Conte
   std::vector<std::string> names;
   for (const auto& item : arguments.items) {
     std::error_code error;
-    const bool is_override = item.find('=') != std::string::npos && !std::filesystem::exists(item, error);
+    const bool is_override = !item.starts_with('{') && item.find('=') != std::string::npos && !std::filesystem::exists(item, error);
     (is_override ? options.overrides : names).push_back(item);
   }
   if (names.empty()) throw UserError("no experiment is named  see: pionbench list experiments", kUsage);
+  if (!arguments.cell.empty() && names.size() > 1)
+    throw UserError("--cell names a cell of one experiment; " + std::to_string(names.size()) + " are named", kUsage);
+  options.cell = arguments.cell;
   if (!arguments.until.empty()) options.overrides.push_back("until=" + arguments.until);
   if (!arguments.max_seeds.empty()) options.overrides.push_back("max_seeds=" + arguments.max_seeds);
   std::vector<PlanSource> sources;
@@ -68,8 +73,12 @@ std::vector<PlannedCell> merged_cells(const std::vector<Plan>& plans) {
 
 std::optional<Store> open_store_if_any(const std::filesystem::path& out) {
   std::error_code error;
-  if (!std::filesystem::exists(out / "store.sqlite", error)) return std::nullopt;
-  return Store(out, Store::Mode::kReadOnly);
+  if (!std::filesystem::exists(out, error) || !Store::exists(out)) return std::nullopt;
+  try {
+    return Store(out, Store::Mode::kReadOnly);
+  } catch (const NoStoreYet&) {
+    return std::nullopt;
+  }
 }
 
 std::map<std::string, RunState> cell_states(const Store& store, const std::vector<PlannedCell>& cells) {

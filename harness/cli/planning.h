@@ -20,6 +20,7 @@ struct PlanArguments {
   std::vector<std::string> exclude;
   std::string until;      ///< "ci<=0.02"
   std::string max_seeds;  ///< its cap
+  std::string cell;  ///< the beginning of one cell's identity: that cell alone; "" for all
 };
 
 /// `required`: at least one experiment must be named.

@@ -7,7 +7,7 @@
 #include "core/error.h"
 #include "harness/cli/planning.h"
 #include "harness/schedule/interrupts.h"
-#include "harness/schedule/local_executor.h"
+#include "harness/slurm/batch.h"
 
 namespace pionbench {
 namespace {
@@ -22,14 +22,6 @@ Json failures_json(const std::vector<ScheduleReport::Failure>& failures) {
   return out;
 }
 
-std::string shell_word(const std::string& word) {
-  constexpr std::string_view kPlain = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789@%+=:,./_-";
-  if (!word.empty() && word.find_first_not_of(kPlain) == std::string::npos) return word;
-  std::string out = "'";
-  for (const char c : word) out += c == '\'' ? std::string("'\\''") : std::string(1, c);
-  return out + "'";
-}
-
 }  // namespace
 
 Session::Session(const Context& context)
@@ -38,6 +30,7 @@ Session::Session(const Context& context)
       store_(context.out, Store::Mode::kReadWrite),
       log_(context.out / "pionbench.log") {
   const auto report = store_.ingest();
+  settle_ended_jobs(store_);
   for (const auto& complaint : report.complaints) log_.warn(complaint);
   log_.info("pionbench " PIONBENCH_VERSION ": " + command_text(context));
 }
@@ -58,8 +51,15 @@ void Session::record(const ExperimentRecord& experiment) {
 }
 
 ScheduleReport Session::run(const std::vector<Plan>& plans, const Catalog& catalog, int slots, double time_limit_s) {
-  for (const auto& plan : plans) record(plan.experiment);
-  const auto cells = merged_cells(plans);
+  for (const auto& plan : plans) {
+    record(plan.experiment);
+    if (!plan.cells.empty()) primary_metric_[plan.cells.back().config.suite] = plan.primary_metric;
+  }
+  return run_cells(merged_cells(plans), catalog, slots, time_limit_s);
+}
+
+ScheduleReport Session::run_cells(const std::vector<PlannedCell>& cells, const Catalog& catalog, int slots,
+                                  double time_limit_s) {
   const auto finished = store_.finished_by_cell();
   const auto lacking = std::ranges::count_if(cells, [&](const auto& cell) { return !finished.contains(cell.id); });
   if (lacking == 0) {
@@ -75,8 +75,9 @@ ScheduleReport Session::run(const std::vector<Plan>& plans, const Catalog& catal
     options.primary_metric[suite.name] = suite.primary_metric;
     options.batch_setting[suite.name] = suite.batch_setting;
   }
-  LocalExecutor executor(context_.worker, slots);
-  return Scheduler(store_, executor, *display, log_, options).run(cells);
+  options.primary_metric.insert(primary_metric_.begin(), primary_metric_.end());
+  const auto executor = make_executor(backend_, context_, store_, log_, slots);
+  return Scheduler(store_, *executor, *display, log_, options).run(cells);
 }
 
 std::string summary_text(const ScheduleReport& r, const Context& context) {

@@ -1,9 +1,11 @@
 #pragma once
 /// One stay of an orchestrator in an out folder: the lock, the store, the log, and running what plans lack.
 
+#include <map>
 #include <string>
 #include <vector>
 
+#include "harness/cli/backend.h"
 #include "harness/cli/verbs.h"
 #include "harness/schedule/run_log.h"
 #include "harness/schedule/scheduler.h"
@@ -20,6 +22,12 @@ class Session {
   /// Records the experiments, then runs the cells that have no result. `slots` 0: one run per core; `time_limit_s` of
   /// each attempt, 0: none.
   ScheduleReport run(const std::vector<Plan>& plans, const Catalog& catalog, int slots, double time_limit_s = 0);
+  /// Runs cells that no experiment need be at hand for (retry).
+  ScheduleReport run_cells(const std::vector<PlannedCell>& cells, const Catalog& catalog, int slots,
+                           double time_limit_s = 0);
+
+  /// Where runs run; the site file decides where this is not called.
+  void set_backend(BackendArguments backend) { backend_ = std::move(backend); }
 
   Store& store() { return store_; }
 
@@ -30,6 +38,8 @@ class Session {
   OutLock lock_;
   Store store_;
   RunLog log_;
+  BackendArguments backend_;
+  std::map<std::string, std::string> primary_metric_;  ///< of suites that experiments declare themselves
 };
 
 /// "33 cells: 30 done, 1 diverged, 2 failed", then each failure and what to do.

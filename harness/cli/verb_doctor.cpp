@@ -14,6 +14,9 @@
 #include "harness/schedule/cores.h"
 #include "harness/schedule/gpus.h"
 #include "harness/schedule/noise.h"
+#include "harness/slurm/queue.h"
+#include "harness/slurm/site.h"
+#include "harness/slurm/subprocess.h"
 #include "harness/spec/resources.h"
 #include "harness/store/filesystem.h"
 
@@ -114,7 +117,7 @@ Check check_out(const Context& context) {
   std::snprintf(text, sizeof text, "%.1f GiB free", free_gib);
   const std::string found = context.out.string() + " on " + filesystem_type(folder) + ", " + text;
   try {
-    require_local_filesystem(folder);
+    if (!fs::exists(context.out / "database")) require_local_filesystem(folder);  // else it lies elsewhere
   } catch (const UserError& e) {
     return {"out folder", Check::Result::kMissing, e.what(), "name another folder: --out FOLDER"};
   }
@@ -251,6 +254,27 @@ Check check_tokenizers() {
           "ci/setup, then ci/build"};
 }
 
+/// A cluster, its controller, and the site file.
+Check check_slurm() {
+  Site site;
+  try {
+    site = load_site("");
+  } catch (const UserError& e) {
+    return {"slurm", Check::Result::kMissing, e.what(), "mend the site file (docs/slurm.md)"};
+  }
+  const bool is_wanted = site.backend == "slurm";
+  const auto absent = is_wanted ? Check::Result::kMissing : Check::Result::kNote;
+  const auto version = run_program({"sbatch", "--version"}, 20);
+  if (version.exit_code == 127)
+    return {"slurm", absent, "none; --backend slurm needs it", is_wanted ? "load Slurm's module" : ""};
+  const auto queue = ask_queue();
+  if (!queue.ok) return {"slurm", absent, queue.complaint, is_wanted ? "ask the cluster's administrator" : ""};
+  const std::string name = version.output.substr(0, version.output.find('\n'));
+  return {"slurm", Check::Result::kOk,
+          name + ", arrays of up to " + std::to_string(max_array_size()) + " tasks, " +
+              std::to_string(queue.rows.size()) + " of our jobs known"};
+}
+
 const char* word(Check::Result result) {
   switch (result) {
     case Check::Result::kOk:
@@ -300,6 +324,7 @@ int doctor(const DoctorArguments& arguments, const Context& context) {
                                check_store(context),  check_cores(),          check_clock()};
   checks.push_back(check_vla(context));
   for (auto& check : check_gpus()) checks.push_back(std::move(check));
+  checks.push_back(check_slurm());
   checks.push_back(arguments.noise_pairs ? check_training_noise(context, arguments.noise_pairs) : check_noise());
   bool sound = true;
   Json rows = Json::array();

@@ -20,6 +20,7 @@ struct ReproduceArguments {
   std::vector<std::string> only;
   std::string scale = "quick";
   int slots = 0;
+  BackendArguments backend;
 };
 
 /// The folders that hold the paper's experiments; where nobody calls a folder so, all of them.
@@ -97,6 +98,7 @@ int reproduce(const ReproduceArguments& arguments, const Context& context) {
   if (context.dry_run) return print_dry_run(sources, catalog, context);
   auto planned = decide_all(sources, catalog, nullptr);
   Session session(context);
+  session.set_backend(arguments.backend);
   const auto outcome = run_sources(session, sources, std::move(planned), catalog, {arguments.slots}, context);
   const int code = exit_code_of(outcome.report);
   Json json = to_json(outcome);
@@ -125,6 +127,7 @@ const Verb kReproduceVerb = {
           ->allow_extra_args(false);
       add_scale_option(app, arguments->scale);
       app.add_option("-j,--jobs", arguments->slots, "runs at once (default: one per core)")->check(CLI::Range(1, 4096));
+      add_backend_options(app, arguments->backend);
       return Runner([&context, arguments] { return reproduce(*arguments, context); });
     }};
 

@@ -12,6 +12,7 @@ struct RunArguments {
   PlanArguments plan;
   int slots = 0;
   double time_limit_s = 0;
+  BackendArguments backend;
   bool keep_going = true;
 };
 
@@ -21,6 +22,7 @@ int run(const RunArguments& arguments, const Context& context) {
   if (context.dry_run) return print_dry_run(sources, catalog, context);
   auto planned = decide_all(sources, catalog, nullptr);
   Session session(context);
+  session.set_backend(arguments.backend);
   const auto outcome = run_sources(session, sources, std::move(planned), catalog,
                                    {arguments.slots, arguments.time_limit_s}, context);
   if (context.json)
@@ -47,6 +49,7 @@ const Verb kRunVerb = {
               CLI::AsNumberWithUnit(std::map<std::string, double>{{"s", 1}, {"min", 60}, {"h", 3600}, {"d", 86400}},
                                     CLI::AsNumberWithUnit::UNIT_OPTIONAL))
           ->check(CLI::PositiveNumber);
+      add_backend_options(app, arguments->backend);
       // A failure never stops the other cells; the flag is here for scripts that say so.
       app.add_flag("--keep-going", arguments->keep_going, "go on after a failure (always on)");
       return Runner([&context, arguments] { return run(*arguments, context); });

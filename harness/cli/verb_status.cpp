@@ -4,6 +4,8 @@
 #include <unordered_set>
 
 #include "core/error.h"
+#include "harness/cli/current_store.h"
+#include "harness/cli/job_status.h"
 #include "harness/cli/planning.h"
 #include "harness/schedule/process.h"
 #include "harness/schedule/progress.h"
@@ -21,6 +23,7 @@ struct StatusRow {
   std::string label;
   std::optional<double> elapsed_s;  ///< running only
   std::optional<double> eta_s;
+  std::optional<JobStatus> job;  ///< in a cluster's queue
 };
 
 std::map<std::string, std::string> labels_by_cell(const std::vector<ExperimentRecord>& experiments) {
@@ -35,12 +38,20 @@ std::map<std::string, std::string> labels_by_cell(const std::vector<ExperimentRe
 }
 
 StatusRow status_of(const RunRow& run, const std::filesystem::path& out,
-                    const std::map<std::string, std::string>& labels) {
-  StatusRow row{run, to_string(run.state), run.suite, {}, {}};
+                    const std::map<std::string, std::string>& labels, JobStatuses& jobs) {
+  StatusRow row{run, to_string(run.state), run.suite, {}, {}, {}};
   if (const auto it = labels.find(run.cell); it != labels.end()) row.label = it->second;
   if (run.state != RunState::kRunning) return row;
   // Nobody has noted its end yet if its orchestrator was killed, too.
   const auto attempts = read_attempt_facts(out / "runs" / run.run);
+  if (attempts.unended && !attempts.unended->job.empty()) {
+    row.job = jobs.of(out / "runs" / run.run, *attempts.unended);
+    row.state = row.job->state;
+    row.elapsed_s = row.job->elapsed_s;
+    if (row.elapsed_s && run.step > 0 && run.steps > run.step && row.state == "running")
+      row.eta_s = *row.elapsed_s / static_cast<double>(run.step) * static_cast<double>(run.steps - run.step);
+    return row;
+  }
   if (attempts.unended && !is_alive(*attempts.unended) && !is_elsewhere(*attempts.unended)) {
     row.state = "lost";
     return row;
@@ -55,7 +66,11 @@ StatusRow status_of(const RunRow& run, const std::filesystem::path& out,
 
 Json to_json(const StatusRow& row) {
   const auto or_null = [](const std::optional<double>& x) { return x ? Json(*x) : Json(); };
+  Json job;
+  if (row.job)
+    job = {{"job", row.job->job}, {"node", row.job->node}, {"reason", row.job->reason}, {"start", row.job->start}};
   return {{"run", row.run.run},
+          {"queue", job},
           {"cell", row.run.cell},
           {"label", row.label},
           {"suite", row.run.suite},
@@ -84,7 +99,26 @@ std::string running_line(const StatusRow& row) {
   if (row.run.steps) line += "/" + std::to_string(row.run.steps);
   if (row.elapsed_s) line += "  " + duration_text(*row.elapsed_s);
   if (row.eta_s) line += ", about " + duration_text(*row.eta_s) + " left";
+  if (row.job) line += "  " + to_text(*row.job);
   return line;
+}
+
+/// Runs in the queue, alike ones on one line.
+std::vector<std::string> queued_lines(const std::vector<StatusRow>& rows) {
+  std::vector<std::pair<std::string, std::vector<const StatusRow*>>> groups;  // reason -> runs, in order
+  for (const auto& row : rows) {
+    if (!row.job || row.state == "running") continue;
+    const std::string key = row.state + row.job->reason;
+    auto group = std::ranges::find(groups, key, [](const auto& g) { return g.first; });
+    if (group == groups.end()) group = groups.insert(groups.end(), {key, {}});
+    group->second.push_back(&row);
+  }
+  std::vector<std::string> lines;
+  for (const auto& [key, runs] : groups)
+    lines.push_back("  " + std::to_string(runs.size()) + (runs.size() == 1 ? " run" : " runs") + " (" +
+                    runs[0]->run.run + " " + runs[0]->label + (runs.size() == 1 ? ")  " : ", ...)  ") +
+                    to_text(*runs[0]->job));
+  return lines;
 }
 
 void print_screen(const std::vector<StatusRow>& rows, const std::vector<ExperimentRecord>& recorded,
@@ -98,6 +132,8 @@ void print_screen(const std::vector<StatusRow>& rows, const std::vector<Experime
     ++counts[row.state];
     if (row.state == "running")
       running.push_back(running_line(row));
+    else if (row.job)
+      continue;
     else if (!is_finished(row.run.state) && !finished.contains(row.run.cell))
       failed.push_back("  " + row.run.run + "  " + row.label + "  " + row.state +
                        (row.run.reason.empty() ? "" : ": " + row.run.reason));
@@ -114,6 +150,10 @@ void print_screen(const std::vector<StatusRow>& rows, const std::vector<Experime
   print_some(experiments);
   if (!running.empty()) std::printf("running\n");
   print_some(running);
+  if (const auto queued = queued_lines(rows); !queued.empty()) {
+    std::printf("queued\n");
+    print_some(queued);
+  }
   if (queue) {
     std::vector<std::string> waiting;
     for (const auto& group : queue->waiting)
@@ -127,15 +167,32 @@ void print_screen(const std::vector<StatusRow>& rows, const std::vector<Experime
   print_some(failed);
 }
 
+bool has_queued_runs(const std::vector<RunRow>& runs, const std::filesystem::path& out) {
+  return std::ranges::any_of(runs, [&](const RunRow& run) {
+    if (run.state != RunState::kRunning) return false;
+    const auto attempts = read_attempt_facts(out / "runs" / run.run);
+    return attempts.unended && !attempts.unended->job.empty();
+  });
+}
+
 int status(const Context& context) {
-  const auto store = open_store_if_any(context.out);
+  auto store = open_store_if_any(context.out);
+  std::vector<RunRow> runs;
+  if (store) runs = store->runs();
+  // What runs in a queue goes on without a pionbench that would take it in.
+  if (has_queued_runs(runs, context.out) && !OutLock::holder(context.out)) {
+    store = open_current_store(context.out, context.dry_run);
+    runs = store->runs();
+  }
   std::vector<StatusRow> rows;
+  JobStatuses jobs;
   std::vector<ExperimentRecord> experiments;
   if (store) {
     experiments = store->experiments();
     const auto labels = labels_by_cell(experiments);
-    for (const auto& run : store->runs()) rows.push_back(status_of(run, context.out, labels));
+    for (const auto& run : runs) rows.push_back(status_of(run, context.out, labels, jobs));
   }
+  if (!jobs.complaint().empty()) std::fprintf(stderr, "warning: Slurm cannot be asked: %s\n", jobs.complaint().c_str());
   if (context.json) {
     Json runs = Json::array();
     for (const auto& row : rows) runs.push_back(to_json(row));

@@ -122,6 +122,10 @@ class Auditor {
       const std::string type = json.at("type");
       if (type == "attempt_started") {
         const auto a = attempt_start_from_json(json);
+        if (story.open && story.open->attempt == a.attempt && !a.job.empty() && !story.open->job.empty()) {
+          story.open = story.starts[a.attempt] = a;  // in a queue: the same attempt, now with its node
+          return;
+        }
         const std::string which = "attempt " + std::to_string(a.attempt);
         if (story.open)
           problem(story.run, which + " began while attempt " + std::to_string(story.open->attempt) + " had no end");

@@ -48,6 +48,10 @@ struct Ending {
   std::optional<std::int64_t> peak_memory = {};      ///< bytes, where it was seen
   std::optional<std::int64_t> peak_gpu_memory = {};  ///< bytes on the fullest of its GPUs
   std::string disturbance = "";                      ///< AttemptEnd::disturbance
+  std::string outcome = "";                          ///< where the place itself knows: "preempted", "timed out", ...
+  std::string reason = "";                           ///< and why
+  bool memory_kill = false;                          ///< the kernel killed for memory on its machine
+  std::optional<double> wall_seconds = {};           ///< of the attempt, where it was not watched from its start
 };
 
 class Executor {
@@ -57,6 +61,14 @@ class Executor {
   virtual Placement place(const Demand& demand) {
     return {.granted = true, .threads = std::max(1, demand.resources.cores)};
   }
+  /// Runs at once; 0: one per core of this machine.
+  virtual int most_at_once() const { return 0; }
+  /// Cores of a run that asks for none in particular; `share` is an equal part of this machine.
+  virtual int default_cores(int share) const { return share; }
+  /// Whether workers go on when this process ends. Then a request to stop leaves them, and so does a failure of ours.
+  virtual bool outlives_us() const { return false; }
+  /// Whether the run's worker is at work, and not still in a queue.
+  virtual bool has_begun(const std::string&) const { return true; }
   /// Starts a worker on the run's folder and says who it is. Standard output and error are appended to stdout.log and
   /// stderr.log there. UserError when it cannot be started; nothing runs then.
   virtual AttemptStart start(const Launch& launch) = 0;

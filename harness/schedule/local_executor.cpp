@@ -20,6 +20,7 @@
 #include "core/files.h"
 #include "harness/schedule/cores.h"
 #include "harness/schedule/process.h"
+#include "harness/schedule/user_program.h"
 
 namespace pionbench {
 
@@ -122,14 +123,13 @@ AttemptStart LocalExecutor::start(const Launch& launch) {
     variables["CUDA_VISIBLE_DEVICES"] = join(launch.placement.devices, ",");
     variables["CUDA_DEVICE_ORDER"] = "PCI_BUS_ID";
   }
+  std::vector<std::string> command = {"-c", kGate, "sh"};
+  for (const auto& word : worker_command(worker_, launch.folder)) command.push_back(word);
   bp::opstream gate;
   std::error_code error;
   process->child.emplace(
-      bp::exe = "/bin/sh",
-      bp::args = {std::string("-c"), std::string(kGate), std::string("sh"), worker_.string(), std::string("run"),
-                  launch.folder.string()},
-      variables, (bp::std_in < gate), (bp::std_out > out.get()), (bp::std_err > err.get()), error,
-      bp::extend::on_exec_setup = [](auto&) { prepare_child(); });
+      bp::exe = "/bin/sh", bp::args = command, variables, (bp::std_in < gate), (bp::std_out > out.get()),
+      (bp::std_err > err.get()), error, bp::extend::on_exec_setup = [](auto&) { prepare_child(); });
   if (error) throw UserError("cannot start " + worker_.string() + ": " + error.message(), kInternal);
   AttemptStart identity = identify_process(process->child->id());
   identity.attempt = launch.attempt;

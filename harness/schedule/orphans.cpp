@@ -33,7 +33,8 @@ std::vector<LiveRun> settle_orphans(Store& store, Executor& executor) {
     const auto folder = store.out() / "runs" / row.run;
     const auto attempts = read_attempt_facts(folder);
     if (attempts.unended) {
-      const bool elsewhere = is_elsewhere(*attempts.unended);
+      // What is in a cluster's queue is the executor's to find, on whichever machine it runs.
+      const bool elsewhere = attempts.unended->job.empty() && is_elsewhere(*attempts.unended);
       if (elsewhere ? read_event_facts(folder).finished.empty() && is_growing(folder)
                     : executor.is_alive(row.run, *attempts.unended)) {
         alive.push_back({row.run, row.cell, *attempts.unended, elsewhere});

@@ -90,6 +90,9 @@ AttemptEnd classify(const Ending& ending, const EventFacts& events, const Circum
     verdict = stopped(circumstances, "stopped");
   else
     verdict = by_events(events, "lost", "its process vanished without an end");
+  // The place where it ran may know better, but not than its own last word.
+  if (events.finished.empty() && !ending.outcome.empty()) verdict = {ending.outcome, ending.reason};
+  if (events.finished.empty() && !ending.reason.empty()) verdict.reason = ending.reason;
   AttemptEnd out;
   out.outcome = verdict.outcome;
   out.reason = verdict.reason;

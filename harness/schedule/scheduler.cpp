@@ -15,6 +15,7 @@
 #include "harness/schedule/outcome.h"
 #include "harness/schedule/queue_file.h"
 #include "harness/schedule/run_folder.h"
+#include "harness/schedule/stop_request.h"
 
 namespace pionbench {
 namespace {
@@ -25,6 +26,8 @@ constexpr double kTickSeconds = 0.25;  // ingest and display
 constexpr double kQueueSeconds = 1;    // queue.json
 // Somebody who ends the same cell this often means it.
 constexpr int kMostPreemptions = 10;
+// On a cluster, time limits and other people's rights end a run as a matter of course.
+constexpr int kMostRequeues = 1000;
 // Enough to know each kind well; reading a configuration costs some 50 µs.
 constexpr std::size_t kMostHistory = 2000;
 
@@ -67,6 +70,7 @@ struct Active {
   bool warm = false;
   double stop_since = -1;  ///< when this worker was asked to stop; -1: it was not
   bool timed_out = false;
+  bool unwanted = false;  ///< somebody asked this one run to end
   bool killed = false;
 };
 
@@ -110,7 +114,8 @@ struct Scheduler::Impl {
 
   void prepare(const std::vector<PlannedCell>& cells) {
     const int cores = available_cores();
-    slots = options.slots > 0 ? options.slots : cores;
+    slots = options.slots > 0 ? options.slots : executor.most_at_once();
+    if (slots == 0) slots = cores;
     threads = std::max(1, cores / slots);
     began = steady_seconds();
     const auto alive = settle_orphans(store, executor);  // first: it finds runs that finished unseen
@@ -208,7 +213,7 @@ struct Scheduler::Impl {
   void enqueue(Task& task, bool at_front = false) {
     const PlannedCell& cell = *task.cell;
     Resources resources = cell.resources;
-    if (resources.cores == 0) resources.cores = threads;
+    if (resources.cores == 0) resources.cores = executor.default_cores(threads);
     const std::string key = std::string(cell.is_prerequisite ? "p" : "c") + std::to_string(resources.cores) + "," +
                             std::to_string(resources.memory_bytes) + "," + std::to_string(resources.gpus) + "," +
                             std::to_string(resources.gpu_memory_bytes) + (resources.exclusive ? "x" : ",") + task.kind;
@@ -326,10 +331,13 @@ struct Scheduler::Impl {
     const PlannedCell& cell = *task.cell;
     const Place place = place_for(cell);
     const auto folder = folder_of(place.run);
-    RunRequest request{place.run, cell.id, cell.config, {}, place.attempt, placement.threads, place.accumulation};
+    RunRequest request{place.run,     cell.id,           cell.config,        {},
+                       place.attempt, placement.threads, place.accumulation, cell.working_dir};
     for (const auto& [suite, id] : cell.config.inputs)
       request.inputs[suite] = folder_of(by_cell.at(id)->run) / "artifacts";
     write_file_atomic(folder / "run.json", to_json(request).dump(2) + "\n");
+
+    clear_stop_request(folder);
 
     Active a;
     describe(a, task);
@@ -382,13 +390,13 @@ struct Scheduler::Impl {
     const auto folder = folder_of(a.run);
     const auto events = read_event_facts(folder);
     AttemptEnd end = classify(ending, events,
-                              {.stop_requested = stop_since >= 0,
+                              {.stop_requested = stop_since >= 0 || a.unwanted,
                                .time_limit_s = a.timed_out ? options.time_limit_s : 0,
-                               .memory_kill = out_of_memory_kills() > a.memory_kills,
+                               .memory_kill = ending.memory_kill || out_of_memory_kills() > a.memory_kills,
                                .stderr_tail = tail_of(folder / "stderr.log", a.stderr_offset)});
     end.attempt = a.attempt;
     end.ended_at = utc_now();
-    end.wall_seconds = steady_seconds() - a.began;
+    end.wall_seconds = ending.wall_seconds.value_or(steady_seconds() - a.began);
     if (a.task) explain(a, end);
     append_attempt(folder, end);
     store.ingest({a.run});
@@ -401,10 +409,12 @@ struct Scheduler::Impl {
                   totals());
   }
 
+  int most_preemptions() const { return executor.outlives_us() ? kMostRequeues : kMostPreemptions; }
+
   /// Completes the reason by what follows from it.
   void explain(const Active& a, AttemptEnd& end) const {
-    if (end.outcome == "preempted" && a.task->preemptions + 1 >= kMostPreemptions)
-      end.reason += "; that was the " + std::to_string(kMostPreemptions) + "th time";
+    if (end.outcome == "preempted" && a.task->preemptions + 1 >= most_preemptions())
+      end.reason += "; that was the " + std::to_string(most_preemptions()) + "th time";
     if (end.outcome != "out of memory") return;
     const auto batch = batch_of(a.task->cell->config);
     const auto micro = [&](int accumulation) { return std::to_string((batch + accumulation - 1) / accumulation); };
@@ -434,9 +444,10 @@ struct Scheduler::Impl {
       ++report.interrupted;
       return false;
     }
-    if (end.outcome == "lost") return again(task);  // adopted, and nobody saw it end
+    // Adopted, and nobody saw it end.
+    if (end.outcome == "lost" && ++task.preemptions < most_preemptions()) return again(task);
     if (stop_since < 0) {
-      if (end.outcome == "preempted" && ++task.preemptions < kMostPreemptions) return again(task);
+      if (end.outcome == "preempted" && ++task.preemptions < most_preemptions()) return again(task);
       if (end.outcome == "out of memory" && next_accumulation(task.cell->config, a.accumulation)) return again(task);
     }
     task.progress = Progress::kBroken;
@@ -529,6 +540,7 @@ struct Scheduler::Impl {
   }
 
   void tick() {
+    heed_stop_requests();
     executor.observe();
     for (const auto& warning : executor.take_warnings()) {
       log.warn(warning);
@@ -591,6 +603,7 @@ struct Scheduler::Impl {
   int interrupts() const { return options.interrupts ? options.interrupts->load() : 0; }
 
   void heed_interrupts() {
+    if (interrupts() >= 1 && stop_since < 0 && executor.outlives_us()) return leave();
     if (interrupts() >= 1 && stop_since < 0) {
       display.message(active.empty() ? "stopping"
                                      : "stopping: asked " + std::to_string(active.size()) +
@@ -603,10 +616,22 @@ struct Scheduler::Impl {
     if (interrupts() >= 2 || out_of_patience) kill_all();
   }
 
+  /// Ends this session and leaves its runs where they are.
+  void leave() {
+    stop_since = steady_seconds();
+    if (!active.empty())
+      display.message(
+          std::to_string(active.size()) +
+          " run(s) stay in the queue; the same command watches them again, `pionbench stop --all` ends them");
+    log.info("left " + std::to_string(active.size()) + " run(s) in the queue");
+    active.clear();
+  }
+
   void heed_time_limits() {
-    if (options.time_limit_s <= 0) return;
     for (auto& a : active) {
       const double now = steady_seconds();
+      if (!executor.has_begun(a.run)) a.began = now;  // waiting is not running
+      if (options.time_limit_s <= 0) continue;
       if (a.stop_since < 0 && now - a.began > options.time_limit_s) {
         a.stop_since = now;
         a.timed_out = true;
@@ -616,6 +641,21 @@ struct Scheduler::Impl {
         a.killed = true;
         executor.kill(a.run);
       }
+    }
+  }
+
+  /// `pionbench stop RUN`, from another process.
+  void heed_stop_requests() {
+    for (auto& a : active) {
+      const StopRequest request = read_stop_request(folder_of(a.run));
+      if (request == StopRequest::kNone) continue;
+      if (!a.unwanted) {
+        display.message("stopping " + a.label + ", as asked");
+        log.info("asked to stop " + a.run);
+        executor.request_stop(a.run);
+      }
+      a.unwanted = true;
+      if (request == StopRequest::kKill && !std::exchange(a.killed, true)) executor.kill(a.run);
     }
   }
 
@@ -632,6 +672,7 @@ struct Scheduler::Impl {
 
   /// After an error of our own: ends the workers, records what can still be recorded.
   void abandon() {
+    if (executor.outlives_us()) return;
     if (stop_since < 0) ask_to_stop();
     while (!active.empty()) {
       if (!killed && (interrupts() >= 2 || steady_seconds() - stop_since > options.grace_s)) kill_all();

@@ -9,8 +9,9 @@
 namespace pionbench {
 namespace {
 
-const std::vector<std::string> kExperimentKeys = {"name",    "title",  "paper",   "suite", "defaults",  "arms",  "grid",
-                                                  "exclude", "resources", "search", "halving", "until", "max_seeds", "scales"};
+const std::vector<std::string> kExperimentKeys = {"name",     "title",   "paper", "suite",     "command",
+                                                  "defaults", "arms",    "grid",  "exclude",   "resources",
+                                                  "search",   "halving", "until", "max_seeds", "scales"};
 const std::vector<std::string> kSweepKeys = {"search", "halving", "until", "max_seeds"};
 const std::vector<std::string> kPaperKeys = {"figure", "table", "claims"};
 const std::vector<std::string> kScales = {"quick", "desk", "paper"};
@@ -147,6 +148,7 @@ Experiment parse_experiment(const std::string& text, const std::string& file) {
 
   Experiment out;
   out.file = file;
+  const YamlNode* command = nullptr;
   for (const auto& [key, where, value] : root.entries) {
     if (key == "name") {
       out.name = value.scalar(key);
@@ -158,6 +160,8 @@ Experiment parse_experiment(const std::string& text, const std::string& file) {
     } else if (key == "suite") {
       out.suite = value.scalar(key);
       out.suite_where = where;
+    } else if (key == "command") {
+      command = &value;
     } else if (key == "defaults") {
       out.base.defaults = assignments_of(value, key);
     } else if (key == "arms") {
@@ -175,6 +179,13 @@ Experiment parse_experiment(const std::string& text, const std::string& file) {
       for (const auto& scale : value.entries)
         out.scales.emplace_back(scale.key, scale_of(scale.value, scale.key, file));
     }
+  }
+  if (command && !is_command_suite(out.suite))
+    throw UserError(command->where + ": \"command\" belongs to the suite \"command\", and this is \"" + out.suite +
+                    "\"");
+  if (is_command_suite(out.suite)) {
+    if (!command) throw UserError(out.suite_where + ": the key \"command\" is missing, which says what to run");
+    out.command = read_command_suite(out.suite, out.suite_where, *command, file);
   }
   return out;
 }

@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "core/catalog.h"
+#include "harness/spec/command_suite.h"
 #include "harness/spec/resources.h"
 #include "harness/spec/value_grammar.h"
 #include "harness/spec/yaml.h"
@@ -49,6 +50,7 @@ struct Experiment {
   Json paper = Json::object();  ///< {"figure": text, "table": text, "claims": [text]}, each optional
   std::string suite;
   std::string suite_where;
+  std::optional<CommandSuite> command;  ///< of `suite: command`
   Layer base;
   std::vector<std::pair<std::string, Layer>> scales;  ///< file order
 };

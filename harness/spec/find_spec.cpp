@@ -20,6 +20,7 @@ std::vector<fs::path> list_specs(const std::vector<fs::path>& folders) {
 }
 
 fs::path find_spec(const std::string& name_or_path, const std::vector<fs::path>& folders) {
+  if (name_or_path.starts_with('{')) return name_or_path;
   const bool is_path = name_or_path.find('/') != std::string::npos || name_or_path.ends_with(".yaml");
   std::error_code error;
   if (is_path) {

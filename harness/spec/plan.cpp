@@ -119,6 +119,7 @@ class Planner {
   using Point = std::map<std::string, Value>;
 
   const SuiteInfo& find_suite() const {
+    if (experiment_.command) return experiment_.command->info;
     try {
       return catalog_.suite(experiment_.suite);
     } catch (const UserError& e) {
@@ -158,6 +159,7 @@ class Planner {
     const auto add = [&](const Assignment& a) {
       if (a.key != kOptimizerKey) return;
       if (a.range) throw UserError(a.where + ": optimizer: a list of names, not a range");
+      if (knows(suite_.table, a.key)) return;  // a program's own word
       if (!suite_.takes_optimizer)
         throw UserError(a.where + ": the suite \"" + suite_.name + "\" takes no optimizer; remove the key");
       for (const auto& value : a.values) try {
@@ -395,7 +397,8 @@ class Planner {
       if (count > kMostCells)
         throw UserError(experiment_.file + ": more than " + std::to_string(kMostCells) + " cells; sweep fewer values");
     }
-    PartCache settings(suite_.table, axes, wheels), hyper(optimizer ? optimizer->table : kNoSettings, axes, wheels);
+    PartCache settings(suite_.table, axes, wheels, experiment_.command ? experiment_.command->command : "");
+    PartCache hyper(optimizer ? optimizer->table : kNoSettings, axes, wheels);
     for (std::size_t i = 0; i < count; ++i) {
       std::size_t rest = i, suite_part = 0, optimizer_part = 0;
       Point point;
@@ -431,8 +434,10 @@ class Planner {
   /// Resolves a table once for each combination of the values it can see.
   class PartCache {
    public:
-    PartCache(const SettingTable& table, const std::vector<Axis>& axes, const std::vector<Wheel>& wheels)
-        : table_(table) {
+    /// `command`: of a program of the experiment's own, a setting that nothing varies; "" for none.
+    PartCache(const SettingTable& table, const std::vector<Axis>& axes, const std::vector<Wheel>& wheels,
+              std::string command = "")
+        : table_(table), command_(std::move(command)) {
       for (const auto& axis : axes) {
         const bool varies = axis.drawn || axis.from.choices.size() > 1;
         if (varies && table.find(axis.key())) varying_.insert(axis.key());
@@ -465,12 +470,14 @@ class Planner {
       Values values = base->second;
       for (const auto& key : varying_)
         if (const auto it = point.find(key); it != point.end()) values[key] = checked(*table_.find(key), it->second);
+      if (!command_.empty()) values["command"] = command_;
       std::string text = canonical_text(values);
       return parts_.emplace(number, Part{std::move(values), std::move(text)}).first->second;
     }
 
    private:
     const SettingTable& table_;
+    std::string command_;
     std::set<std::string> varying_;
     std::map<const Axis*, std::size_t> strides_;
     std::size_t size_ = 1;
@@ -533,7 +540,7 @@ class Planner {
     if (exclusions_.empty()) return false;
     const auto lookup = [&](const std::string& key) -> std::optional<Value> {
       if (key == "arm") return arm.name;
-      if (key == kOptimizerKey) return config.optimizer;
+      if (key == kOptimizerKey && suite_.takes_optimizer) return config.optimizer;
       for (const Values* values : {&config.settings.get(), &config.hyper.get(), &point})
         if (const auto it = values->find(key); it != values->end()) return it->second;
       return std::nullopt;
@@ -578,8 +585,10 @@ class Planner {
 
   void finish() {
     for (auto& cell : cells_) plan_.cells.push_back(std::move(cell));
-    for (auto& cell : plan_.cells)
-      cell.resources = resources_of(layer_.resources, cell.config, cell.is_prerequisite);
+    plan_.primary_metric = suite_.primary_metric;
+    if (experiment_.command)
+      for (auto& cell : plan_.cells) cell.working_dir = experiment_.command->working_dir;
+    for (auto& cell : plan_.cells) cell.resources = resources_of(layer_.resources, cell.config, cell.is_prerequisite);
     auto& record = plan_.experiment;
     record.name = experiment_.name;
     record.scale = options_.scale;
@@ -598,6 +607,7 @@ class Planner {
                    {"defaults", to_json_map(layer_.defaults)},
                    {"arms", arms},
                    {"grid", to_json_map(layer_.grid)},
+                   {"resources", to_json(layer_.resources)},
                    {"exclude", exclude},
                    {"sweep", to_json_map(layer_.sweep)},
                    {"overrides", options_.overrides}};
@@ -621,7 +631,10 @@ class Planner {
 }  // namespace
 
 Plan restricted_plan(const Plan& plan, const std::function<bool(const ExperimentRecord::Cell&)>& keep) {
-  Plan out{.experiment = plan.experiment, .sweep = plan.sweep, .compared = plan.compared};
+  Plan out{.experiment = plan.experiment,
+           .primary_metric = plan.primary_metric,
+           .sweep = plan.sweep,
+           .compared = plan.compared};
   std::erase_if(out.experiment.cells, [&](const ExperimentRecord::Cell& cell) { return !keep(cell); });
   std::unordered_set<std::string> wanted;
   for (const auto& cell : out.experiment.cells) wanted.insert(cell.cell);
@@ -633,9 +646,31 @@ Plan restricted_plan(const Plan& plan, const std::function<bool(const Experiment
   return out;
 }
 
+namespace {
+
+Plan only_cell(const Plan& plan, const std::string& prefix) {
+  std::set<std::string> all, found;
+  for (const auto& cell : plan.experiment.cells) {
+    all.insert(cell.cell.substr(0, 12));
+    if (cell.cell.starts_with(prefix)) found.insert(cell.cell);
+  }
+  if (found.size() == 1) return restricted_plan(plan, [&](const auto& cell) { return cell.cell == *found.begin(); });
+  throw UserError(
+      "--cell " + prefix + ": " +
+      (found.empty() ? "no cell of the plan begins so" : "several cells of the plan begin so") + "; the plan has " +
+      join(std::vector(all.begin(), all.end()), ", ") +
+      "\n  a cell's identity changes with its settings, the versions of suite and optimizer, and the content "
+      "of named files");
+}
+
+}  // namespace
+
 Plan make_plan(const std::filesystem::path& file, const Catalog& catalog, const PlanOptions& options) {
-  const Experiment experiment = parse_experiment(read_file(file), file.string());
-  return Planner(experiment, catalog, options).plan();
+  const bool is_text = file.native().starts_with('{');
+  const Experiment experiment =
+      is_text ? parse_experiment(file.native(), "command line") : parse_experiment(read_file(file), file.string());
+  const Plan plan = Planner(experiment, catalog, options).plan();
+  return options.cell.empty() ? plan : only_cell(plan, options.cell);
 }
 
 }  // namespace pionbench

@@ -110,6 +110,32 @@ ResourceRequest overlaid(ResourceRequest base, const ResourceRequest& over) {
   return base;
 }
 
+Json to_json(const ResourceRequest& r) {
+  Json json = Json::object();
+  const auto put = [&](const char* key, const auto& value) {
+    if (value) json[key] = *value;
+  };
+  put("cores", r.cores);
+  put("gpus", r.gpus);
+  put("memory_bytes", r.memory_bytes);
+  put("gpu_memory_bytes", r.gpu_memory_bytes);
+  put("exclusive", r.exclusive);
+  return json;
+}
+
+ResourceRequest resource_request_from_json(const Json& json) {
+  ResourceRequest r;
+  const auto get = [&](const char* key, auto& value) {
+    if (json.contains(key)) value = json.at(key).get<typename std::remove_reference_t<decltype(value)>::value_type>();
+  };
+  get("cores", r.cores);
+  get("gpus", r.gpus);
+  get("memory_bytes", r.memory_bytes);
+  get("gpu_memory_bytes", r.gpu_memory_bytes);
+  get("exclusive", r.exclusive);
+  return r;
+}
+
 Resources resources_of(const ResourceRequest& request, const CellConfig& config, bool is_prerequisite) {
   return {.cores = request.cores.value_or(0),
           .memory_bytes = request.memory_bytes.value_or(0),

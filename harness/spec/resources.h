@@ -35,6 +35,10 @@ ResourceRequest parse_resources(const YamlNode& node);
 /// `over` laid on `base`, key by key.
 ResourceRequest overlaid(ResourceRequest base, const ResourceRequest& over);
 
+/// Only the keys that are given; and back.
+Json to_json(const ResourceRequest& request);
+ResourceRequest resource_request_from_json(const Json& json);
+
 /// What a cell of this configuration gets. Without `gpus`, its setting `device` decides: cuda is one, cuda:<n> is
 /// n + 1, anything else none. A prerequisite is never timed.
 Resources resources_of(const ResourceRequest& request, const CellConfig& config, bool is_prerequisite);

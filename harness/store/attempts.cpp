@@ -45,12 +45,14 @@ void append_attempt(const std::filesystem::path& run_folder, const AttemptEnd& e
 }
 
 Json to_json(const AttemptStart& a) {
-  return {{"type", "attempt_started"},  {"attempt", a.attempt},
-          {"started_at", a.started_at}, {"host", a.host},
-          {"boot_id", a.boot_id},       {"pid", a.pid},
-          {"pid_start", a.pid_start},   {"owner", a.owner},
-          {"threads", a.threads},       {"accumulation", a.accumulation},
-          {"devices", a.devices}};
+  Json json = {{"type", "attempt_started"},  {"attempt", a.attempt},
+               {"started_at", a.started_at}, {"host", a.host},
+               {"boot_id", a.boot_id},       {"pid", a.pid},
+               {"pid_start", a.pid_start},   {"owner", a.owner},
+               {"threads", a.threads},       {"accumulation", a.accumulation},
+               {"devices", a.devices}};
+  if (!a.job.empty()) json["job"] = a.job;
+  return json;
 }
 
 Json to_json(const AttemptEnd& a) {
@@ -81,6 +83,7 @@ AttemptStart attempt_start_from_json(const Json& json) {
   a.threads = json.value("threads", 1);
   a.accumulation = json.value("accumulation", 1);
   a.devices = json.value("devices", a.devices);
+  a.job = json.value("job", "");
   return a;
 }
 

@@ -24,6 +24,7 @@ struct AttemptStart {
   int threads = 1;
   int accumulation = 1;                   ///< RunRequest::accumulation
   std::vector<std::string> devices = {};  ///< UUIDs of the GPUs it was given
+  std::string job = "";  ///< "slurm:<batch>.<task>" in a cluster's queue, where host and pid may not be known yet
 };
 
 struct AttemptEnd {

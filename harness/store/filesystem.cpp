@@ -32,7 +32,9 @@ void require_local_filesystem(const std::filesystem::path& folder) {
   const auto name = network_filesystem_name(info.f_type);
   if (!name) return;
   throw UserError(folder.string() + " is on a network file system (" + *name +
-                  "), where SQLite's shared memory and locks are not safe; name a folder on a local disk with --out");
+                  "), where SQLite's shared memory and locks are not safe; name a folder on a local disk with --out, or, "
+                  "where other machines must see the runs, keep the database alone on one: echo /local/folder > " +
+                  (folder / "database").string());
 }
 
 }  // namespace pionbench

@@ -153,10 +153,10 @@ std::vector<std::string> Store::verify(Verify what) const {
 
 std::string Store::rebuild(const std::filesystem::path& out) {
   const auto file = database_file(out);
-  const auto fresh = out / ("rebuild-" + std::to_string(::getpid()));
+  const auto fresh = file.parent_path() / ("rebuild-" + std::to_string(::getpid()));
   if (!std::filesystem::is_directory(out))
     throw UserError("there is no folder " + out.string() + "; name the output folder of a run with --out");
-  require_local_filesystem(out);
+  require_local_filesystem(file.parent_path());
   std::string digest;
   try {
     remove_database(fresh);

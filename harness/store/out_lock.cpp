@@ -3,6 +3,7 @@
 #include <unistd.h>
 
 #include <cerrno>
+#include <charconv>
 #include <cstring>
 
 #include "core/error.h"
@@ -12,7 +13,7 @@
 namespace pionbench {
 namespace {
 
-std::string holder(int fd) {
+std::string holder_text(int fd) {
   char buffer[32];
   const ssize_t n = ::pread(fd, buffer, sizeof buffer, 0);
   const std::string text(buffer, n > 0 ? static_cast<std::size_t>(n) : 0);
@@ -32,7 +33,7 @@ OutLock::OutLock(const std::filesystem::path& out) {
                     kInternal);
   if (::flock(fd_, LOCK_EX | LOCK_NB) != 0) {
     const int error = errno;
-    const std::string pid = holder(fd_);
+    const std::string pid = holder_text(fd_);
     ::close(fd_);
     if (error != EWOULDBLOCK) throw UserError("cannot lock " + path.string() + ": " + std::strerror(error), kInternal);
     throw UserError("another pionbench" + (pid.empty() ? "" : " (process " + pid + ")") + " is writing in " +
@@ -45,6 +46,19 @@ OutLock::OutLock(const std::filesystem::path& out) {
     ::close(fd_);
     throw UserError("cannot write " + path.string() + ": " + std::strerror(error), kInternal);
   }
+}
+
+std::optional<int> OutLock::holder(const std::filesystem::path& out) {
+  const int fd = ::open((out / "lock").c_str(), O_RDWR | O_CLOEXEC);
+  if (fd < 0) return std::nullopt;
+  const bool is_held = ::flock(fd, LOCK_EX | LOCK_NB) != 0 && errno == EWOULDBLOCK;
+  int pid = 0;
+  if (is_held) {
+    const std::string text = holder_text(fd);
+    std::from_chars(text.data(), text.data() + text.size(), pid);
+  }
+  ::close(fd);
+  return pid > 0 ? std::optional(pid) : std::nullopt;
 }
 
 OutLock::~OutLock() {

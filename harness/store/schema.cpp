@@ -262,7 +262,10 @@ void migrate(const Database& db, std::span<const Migration> steps) {
 void require_current_schema(const Database& db, std::span<const Migration> steps) {
   const std::int64_t last = steps.back().version;
   const std::string file = db.path().string();
-  if (db.integer("PRAGMA application_id") != kApplicationId)
+  const std::int64_t application = db.integer("PRAGMA application_id");
+  if (application == 0 && db.integer("SELECT count(*) FROM sqlite_schema") == 0)
+    throw NoStoreYet("the store " + file + " is just being made; try again in a moment");
+  if (application != kApplicationId)
     throw UserError(file + " is not a pionbench store; name the output folder of a run with --out");
   const std::int64_t now = schema_version(db);
   if (now == last) return;

@@ -4,12 +4,19 @@
 
 #include <span>
 
+#include "core/error.h"
 #include "harness/store/sqlite.h"
 
 namespace pionbench {
 
 /// "PION", in the header of every store: tells one from another program's database.
 inline constexpr std::int64_t kApplicationId = 0x50494F4E;
+
+/// A database without tables: its first writer is at work on it.
+class NoStoreYet : public UserError {
+ public:
+  using UserError::UserError;
+};
 
 struct Migration {
   int version;       ///< PRAGMA user_version after it; rises by one from row to row
@@ -26,7 +33,7 @@ std::int64_t schema_version(const Database& db);
 /// UserError when the database is newer than this program, or another program's.
 void migrate(const Database& db, std::span<const Migration> steps = migrations());
 
-/// For readers, which must not write: UserError unless `db` has exactly the last version.
+/// For readers, which must not write: NoStoreYet while the first writer has not made the tables, UserError unless `db` has exactly the last version.
 void require_current_schema(const Database& db, std::span<const Migration> steps = migrations());
 
 }  // namespace pionbench

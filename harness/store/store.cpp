@@ -24,7 +24,7 @@ std::filesystem::path checked_database_file(const std::filesystem::path& out, St
     throw UserError("there is no store at " + file.string() +
                     "; run an experiment first, or name its output folder with --out");
   }
-  require_local_filesystem(out);
+  require_local_filesystem(file.parent_path());
   return file;
 }
 
@@ -40,7 +40,20 @@ Database::Mode database_mode(const std::filesystem::path& out, Store::Mode mode)
 }  // namespace
 
 std::filesystem::path database_file(const std::filesystem::path& out) {
-  return out / "store.sqlite";
+  std::error_code error;
+  if (!std::filesystem::is_regular_file(out / "database", error)) return out / "store.sqlite";
+  std::string folder = read_file(out / "database");
+  folder.erase(folder.find_last_not_of(" \t\r\n") + 1);
+  if (folder.empty() || !std::filesystem::path(folder).is_absolute())
+    throw UserError((out / "database").string() + ": expected the absolute path of a folder on a local disk, got \"" +
+                    folder + "\"");
+  make_directories(folder);
+  return std::filesystem::path(folder) / "store.sqlite";
+}
+
+bool Store::exists(const std::filesystem::path& out) {
+  std::error_code error;
+  return std::filesystem::exists(database_file(out), error);
 }
 
 void prepare_writer(const Database& db) {

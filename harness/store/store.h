@@ -10,6 +10,7 @@
 #include <functional>
 #include <map>
 #include <memory>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -34,6 +35,9 @@ class Store {
   ~Store();
   Store(Store&&) noexcept;
   Store& operator=(Store&&) noexcept;
+
+  /// Whether there is a database for this output folder.
+  static bool exists(const std::filesystem::path& out);
 
   const std::filesystem::path& out() const;
 
@@ -96,6 +100,9 @@ class OutLock {
   ~OutLock();
   OutLock(const OutLock&) = delete;
   OutLock& operator=(const OutLock&) = delete;
+
+  /// The process that holds it now; nothing when nobody does.
+  static std::optional<int> holder(const std::filesystem::path& out);
 
  private:
   int fd_;

@@ -84,6 +84,13 @@ elif behaviour == "daemons":
     untagged = subprocess.Popen(["sleep", "1000"], start_new_session=True, env={"PATH": os.environ["PATH"]})
     with open(os.path.join(out, "daemons"), "w") as file:
         file.write(f"{tagged.pid} {untagged.pid}")
+elif behaviour == "hang" and not os.path.exists(os.path.join(out, "ready")):
+    open(os.path.join(out, "ready"), "w").close()
+    wait("never")
+elif behaviour == "daemon":
+    command = "sleep 1000 & echo $! >daemon.tmp; mv daemon.tmp daemon.pid"
+    subprocess.Popen(["setsid", "sh", "-c", command], cwd=out, start_new_session=True)
+    wait("daemon.pid")
 elif behaviour == "stubborn":
     signal.signal(signal.SIGTERM, signal.SIG_IGN)
     helper = subprocess.Popen(["sleep", "1000"])
