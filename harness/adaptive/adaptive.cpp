@@ -26,7 +26,7 @@ Decision decide(const PlanSource& source, const Catalog& catalog, const Store* s
   const SweepOptions sweep = out.plan.sweep;
   out.report.experiment = out.plan.experiment.name;
   if (!sweep.halving && !sweep.until) return out;
-  out.report.metric = catalog.suite(out.plan.experiment.spec.at("suite")).primary_metric;
+  out.report.metric = out.plan.primary_metric;
 
   std::optional<Plan> last = out.plan;
   std::vector<Assignment> pins = source.options.pins;

@@ -170,9 +170,9 @@ void extend(Plan& plan, const Plan& more) {
 
 HalvingStep halve(const PlanSource& source, const Catalog& catalog, const Plan& base, const Store* store) {
   const HalvingOptions& halving = *base.sweep.halving;
-  const SuiteInfo& suite = catalog.suite(base.experiment.spec.at("suite"));
-  if (suite.primary_metric.empty())
-    throw UserError(halving.where + ": the suite " + suite.name + " has no primary metric to rank candidates by");
+  if (base.primary_metric.empty())
+    throw UserError(halving.where + ": the suite " + base.experiment.spec.at("suite").get<std::string>() +
+                    " has no primary metric to rank candidates by");
   const auto amounts = amounts_of(halving, full_amount(base, halving));
   // With seeds as the resource a later rung has the same coordinates and more seeds.
   const std::string resource = halving.resource == kSeed ? "" : halving.resource;
@@ -194,7 +194,7 @@ HalvingStep halve(const PlanSource& source, const Catalog& catalog, const Plan& 
     else
       extend(out.plan, plan);
 
-    const auto outcomes = outcomes_of(plan, store, suite.primary_metric);
+    const auto outcomes = outcomes_of(plan, store, base.primary_metric);
     const auto candidates = candidates_of(plan, resource);
     std::vector<std::string> order;  // of competitions
     std::map<std::string, std::vector<Judged>> competitions;
@@ -222,7 +222,7 @@ HalvingStep halve(const PlanSource& source, const Catalog& catalog, const Plan& 
     going_on.emplace();
     for (const auto& name : order) {
       const auto& judged = competitions[name];
-      for (auto& c : decide_competition(judged, halving, suite.higher_is_better)) {
+      for (auto& c : decide_competition(judged, halving, base.higher_is_better)) {
         if (c.kept) {
           const auto winner = std::ranges::find_if(judged, [&](const Judged& j) { return j.cells->label == c.label; });
           going_on->insert(winner->cells->key + "\n" + winner->cells->condition);

@@ -77,9 +77,9 @@ void walk(Group& group, const UntilOptions& until, const std::map<std::string, O
 std::vector<SeedGroup> add_seeds(const PlanSource& source, const Catalog& catalog, const Plan& last,
                                  const std::vector<Assignment>& pins, const Store* store, int batch, Plan& plan) {
   const UntilOptions& until = *last.sweep.until;
-  const SuiteInfo& suite = catalog.suite(last.experiment.spec.at("suite"));
-  if (suite.primary_metric.empty())
-    throw UserError(until.where + ": the suite " + suite.name + " has no primary metric to give an interval of");
+  const std::string suite = last.experiment.spec.at("suite");
+  if (last.primary_metric.empty())
+    throw UserError(until.where + ": the suite " + suite + " has no primary metric to give an interval of");
 
   std::map<std::string, const PlannedCell*> planned;
   for (const auto& cell : last.cells) planned[cell.id] = &cell;
@@ -87,7 +87,7 @@ std::vector<SeedGroup> add_seeds(const PlanSource& source, const Catalog& catalo
   for (const auto& cell : last.cells) {
     if (cell.is_prerequisite) continue;
     if (!cell.config.settings.contains(kSeed))
-      throw UserError(until.where + ": the suite " + suite.name + " has no seed to add");
+      throw UserError(until.where + ": the suite " + suite + " has no seed to add");
     seeds.insert(get_int(cell.config.settings, kSeed));
   }
 
@@ -108,7 +108,7 @@ std::vector<SeedGroup> add_seeds(const PlanSource& source, const Catalog& catalo
     for (const auto* cell : c.cells)
       if (!seeds.contains(seed_of(*cell, wide_cells))) further[c.key + "\n" + c.condition].push_back(cell);
 
-  const auto outcomes = outcomes_of(wide, store, suite.primary_metric);
+  const auto outcomes = outcomes_of(wide, store, last.primary_metric);
   std::vector<Group> groups;
   for (const auto& c : candidates_of(last, "")) {
     Group group;

@@ -78,7 +78,10 @@ class Overrides {
         experiments_.push_back(parse_experiment(read_file(file), file.string()));
       });
     for (const auto& experiment : experiments_) {
-      attempt([&] { tables_.push_back(&catalog_.suite(experiment.suite).table); });
+      if (experiment.command)
+        tables_.push_back(&experiment.command->info.table);
+      else
+        attempt([&] { tables_.push_back(&catalog_.suite(experiment.suite).table); });
       for (const auto& arm : experiment.base.arms) {
         arms_.push_back(arm.name);
         for (const auto& a : arm.settings)
@@ -197,6 +200,7 @@ Words all_candidates(const Words& words, const Context& context) {
   const std::string &current = words.back(), &before = words[words.size() - 2];
   if (before == "--scale") return kScales;
   if (before == "--only") return figure_names(context);
+  if (before == "--backend") return {"local", "slurm"};
   if (words.size() > 2 && options.takes_value(before)) return {};
   if (current.starts_with('-')) return options.names();
 

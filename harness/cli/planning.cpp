@@ -1,6 +1,7 @@
 #include "harness/cli/planning.h"
 
 #include <algorithm>
+#include <set>
 #include <unordered_set>
 
 #include "core/error.h"
@@ -23,6 +24,9 @@ void add_plan_options(CLI::App& app, PlanArguments& arguments, bool required) {
   app.add_option("--until", arguments.until,
                  "add seeds until the 95 % interval is this narrow: 'ci<=0.02' (half its width) or 'ci<=5%'");
   app.add_option("--max-seeds", arguments.max_seeds, "cap of --until, for each candidate (default: 16)");
+}
+
+void add_cell_option(CLI::App& app, PlanArguments& arguments) {
   app.add_option("--cell", arguments.cell, "one cell alone, by the beginning of its identity (and what it needs)");
 }
 
@@ -31,13 +35,11 @@ std::vector<PlanSource> plan_sources(const PlanArguments& arguments, const Conte
   std::vector<std::string> names;
   for (const auto& item : arguments.items) {
     std::error_code error;
-    const bool is_override = !item.starts_with('{') && item.find('=') != std::string::npos && !std::filesystem::exists(item, error);
+    const bool is_experiment = item.starts_with('{') || std::filesystem::exists(item, error);
+    const bool is_override = !is_experiment && item.find('=') != std::string::npos;
     (is_override ? options.overrides : names).push_back(item);
   }
   if (names.empty()) throw UserError("no experiment is named  see: pionbench list experiments", kUsage);
-  if (!arguments.cell.empty() && names.size() > 1)
-    throw UserError("--cell names a cell of one experiment; " + std::to_string(names.size()) + " are named", kUsage);
-  options.cell = arguments.cell;
   if (!arguments.until.empty()) options.overrides.push_back("until=" + arguments.until);
   if (!arguments.max_seeds.empty()) options.overrides.push_back("max_seeds=" + arguments.max_seeds);
   std::vector<PlanSource> sources;
@@ -52,12 +54,29 @@ std::vector<Decision> decide_all(const std::vector<PlanSource>& sources, const C
   return out;
 }
 
-std::vector<Plan> make_plans(const PlanArguments& arguments, const Context& context, const Catalog& catalog) {
-  const auto store = open_store_if_any(context.out);
-  std::vector<Plan> plans;
-  for (auto& decision : decide_all(plan_sources(arguments, context), catalog, store ? &*store : nullptr))
-    plans.push_back(std::move(decision.plan));
-  return plans;
+void keep_cell(std::vector<Decision>& decisions, const std::string& prefix) {
+  std::set<std::string> wanted, all;
+  for (const auto& decision : decisions)
+    for (const auto& cell : decision.plan.cells) {
+      if (!cell.is_prerequisite) all.insert(cell.id.substr(0, 12));
+      if (cell.id.starts_with(prefix)) wanted.insert(cell.id);
+    }
+  if (wanted.size() != 1)
+    throw UserError("--cell " + prefix + ": " +
+                    (wanted.empty() ? "no cell of the plan begins so" : "several cells of the plan begin so") +
+                    "; the plan has " + join(std::vector(all.begin(), all.end()), ", ") +
+                    "\n  a cell's identity changes with its settings, the versions of suite and optimizer, and the "
+                    "content of named files");
+  // What is needed stands before what needs it, in each plan.
+  for (const auto& decision : decisions)
+    for (auto cell = decision.plan.cells.rbegin(); cell != decision.plan.cells.rend(); ++cell)
+      if (wanted.contains(cell->id)) wanted.insert(cell->needs.begin(), cell->needs.end());
+  for (auto& decision : decisions) {
+    std::erase_if(decision.plan.cells, [&](const PlannedCell& cell) { return !wanted.contains(cell.id); });
+    std::erase_if(decision.plan.experiment.cells, [&](const auto& cell) { return !wanted.contains(cell.cell); });
+    decision.report = {};
+  }
+  std::erase_if(decisions, [](const Decision& decision) { return decision.plan.cells.empty(); });
 }
 
 std::vector<PlannedCell> merged_cells(const std::vector<Plan>& plans) {

@@ -18,13 +18,15 @@ struct PlanArguments {
   std::vector<std::string> items;  ///< experiments (names or files) and overrides (key=value)
   std::string scale = "quick";
   std::vector<std::string> exclude;
+  std::string cell;       ///< the beginning of one cell's identity: that cell alone; "" for all
   std::string until;      ///< "ci<=0.02"
   std::string max_seeds;  ///< its cap
-  std::string cell;  ///< the beginning of one cell's identity: that cell alone; "" for all
 };
 
 /// `required`: at least one experiment must be named.
 void add_plan_options(CLI::App& app, PlanArguments& arguments, bool required = true);
+/// --cell, for verbs that hand PlanArguments::cell to keep_cell.
+void add_cell_option(CLI::App& app, PlanArguments& arguments);
 void add_scale_option(CLI::App& app, std::string& scale);
 
 /// One source per experiment named, in the order of the command line.
@@ -34,8 +36,9 @@ std::vector<PlanSource> plan_sources(const PlanArguments& arguments, const Conte
 std::vector<Decision> decide_all(const std::vector<PlanSource>& sources, const Catalog& catalog, const Store* store,
                                  int batch = 1);
 
-/// The plans of decide_all for what <out> holds.
-std::vector<Plan> make_plans(const PlanArguments& arguments, const Context& context, const Catalog& catalog);
+/// Leaves the one planned cell whose identity begins so, and what it needs, without halving or more seeds. UserError
+/// when there is none, or more than one.
+void keep_cell(std::vector<Decision>& decisions, const std::string& prefix);
 
 /// The cells of all plans: prerequisites first, each cell once.
 std::vector<PlannedCell> merged_cells(const std::vector<Plan>& plans);

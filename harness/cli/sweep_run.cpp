@@ -91,12 +91,15 @@ SweepOutcome run_sources(Session& session, const std::vector<PlanSource>& source
   return out;
 }
 
-int print_dry_run(const std::vector<PlanSource>& sources, const Catalog& catalog, const Context& context) {
+int print_dry_run(const std::vector<PlanSource>& sources, const Catalog& catalog, const Context& context,
+                  const std::string& cell) {
   const auto store = open_store_if_any(context.out);
   std::vector<Plan> plans;
   Json sweeps = Json::array();
   std::string text;
-  for (auto& decision : decide_all(sources, catalog, store ? &*store : nullptr)) {
+  auto decisions = decide_all(sources, catalog, store ? &*store : nullptr);
+  if (!cell.empty()) keep_cell(decisions, cell);
+  for (auto& decision : decisions) {
     if (!decision.report.empty()) sweeps.push_back(to_json(decision.report));
     text += to_text(decision.report);
     plans.push_back(std::move(decision.plan));

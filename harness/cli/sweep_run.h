@@ -25,8 +25,9 @@ struct SweepOutcome {
 SweepOutcome run_sources(Session& session, const std::vector<PlanSource>& sources, std::vector<Decision> planned,
                          const Catalog& catalog, const RunLimits& limits, const Context& context);
 
-/// What run_sources would begin with; changes nothing.
-int print_dry_run(const std::vector<PlanSource>& sources, const Catalog& catalog, const Context& context);
+/// What run_sources would begin with; changes nothing. `cell`: as in keep_cell, "" for all.
+int print_dry_run(const std::vector<PlanSource>& sources, const Catalog& catalog, const Context& context,
+                  const std::string& cell = "");
 
 Json to_json(const SweepOutcome& outcome);
 std::string to_text(const SweepOutcome& outcome, const Context& context);

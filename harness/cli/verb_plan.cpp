@@ -41,7 +41,9 @@ int print_plan(const PlanArguments& arguments, const Context& context) {
   std::vector<Plan> plans;
   Json sweeps = Json::array();
   std::string sweeps_text;
-  for (auto& decision : decide_all(plan_sources(arguments, context), context.catalog(), store ? &*store : nullptr)) {
+  auto decisions = decide_all(plan_sources(arguments, context), context.catalog(), store ? &*store : nullptr);
+  if (!arguments.cell.empty()) keep_cell(decisions, arguments.cell);
+  for (auto& decision : decisions) {
     if (!decision.report.empty()) sweeps.push_back(to_json(decision.report));
     sweeps_text += to_text(decision.report);
     plans.push_back(std::move(decision.plan));
@@ -82,6 +84,7 @@ const Verb kPlanVerb = {"plan", "Show the cells of experiments, and which are do
                         [](CLI::App& app, const Context& context) {
                           auto arguments = std::make_shared<PlanArguments>();
                           add_plan_options(app, *arguments);
+                          add_cell_option(app, *arguments);
                           return Runner([&context, arguments] { return print_plan(*arguments, context); });
                         }};
 

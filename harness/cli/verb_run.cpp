@@ -19,12 +19,18 @@ struct RunArguments {
 int run(const RunArguments& arguments, const Context& context) {
   const Catalog catalog = context.catalog();
   const auto sources = plan_sources(arguments.plan, context);
-  if (context.dry_run) return print_dry_run(sources, catalog, context);
+  const std::string& cell = arguments.plan.cell;
+  if (context.dry_run) return print_dry_run(sources, catalog, context, cell);
   auto planned = decide_all(sources, catalog, nullptr);
+  if (!cell.empty()) {
+    // It may be one that only results lead to.
+    if (const auto store = open_store_if_any(context.out)) planned = decide_all(sources, catalog, &*store);
+    keep_cell(planned, cell);
+  }
   Session session(context);
   session.set_backend(arguments.backend);
-  const auto outcome = run_sources(session, sources, std::move(planned), catalog,
-                                   {arguments.slots, arguments.time_limit_s}, context);
+  const auto outcome =
+      run_sources(session, sources, std::move(planned), catalog, {arguments.slots, arguments.time_limit_s}, context);
   if (context.json)
     print_json(to_json(outcome));
   else if (!context.quiet || exit_code_of(outcome.report) != kDone)
@@ -42,6 +48,7 @@ const Verb kRunVerb = {
     [](CLI::App& app, const Context& context) {
       auto arguments = std::make_shared<RunArguments>();
       add_plan_options(app, arguments->plan);
+      add_cell_option(app, arguments->plan);
       app.add_option("-j,--jobs", arguments->slots, "runs at once (default: one per core)")->check(CLI::Range(1, 4096));
       app.add_option("--time-limit", arguments->time_limit_s,
                      "of one attempt (90s, 30min, 2h); a run that reaches it writes a checkpoint and goes on next time")

@@ -380,7 +380,8 @@ class Planner {
       if (axis.drawn) drawn.push_back(axis);
     has_drawn_ = has_drawn_ || !drawn.empty();
     for (const auto& axis : axes)
-      if (axis.drawn || axis.key() == kOptimizerKey || (optimizer && knows(optimizer->table, axis.key())))
+      if (axis.drawn || axis.key() == kOptimizerKey || (optimizer && knows(optimizer->table, axis.key())) ||
+          experiment_.command)  // what a program's parameters are to it, nobody here knows
         plan_.compared.insert(axis.key());
     const std::vector<Values> draws = drawn.empty() ? std::vector<Values>(1) : draws_of(drawn, optimizer);
 
@@ -397,7 +398,9 @@ class Planner {
       if (count > kMostCells)
         throw UserError(experiment_.file + ": more than " + std::to_string(kMostCells) + " cells; sweep fewer values");
     }
-    PartCache settings(suite_.table, axes, wheels, experiment_.command ? experiment_.command->command : "");
+    Values fixed;
+    if (experiment_.command) fixed["command"] = experiment_.command->command;
+    PartCache settings(suite_.table, axes, wheels, std::move(fixed));
     PartCache hyper(optimizer ? optimizer->table : kNoSettings, axes, wheels);
     for (std::size_t i = 0; i < count; ++i) {
       std::size_t rest = i, suite_part = 0, optimizer_part = 0;
@@ -434,10 +437,10 @@ class Planner {
   /// Resolves a table once for each combination of the values it can see.
   class PartCache {
    public:
-    /// `command`: of a program of the experiment's own, a setting that nothing varies; "" for none.
+    /// `fixed`: what every part holds besides the table's settings.
     PartCache(const SettingTable& table, const std::vector<Axis>& axes, const std::vector<Wheel>& wheels,
-              std::string command = "")
-        : table_(table), command_(std::move(command)) {
+              Values fixed = {})
+        : table_(table), fixed_(std::move(fixed)) {
       for (const auto& axis : axes) {
         const bool varies = axis.drawn || axis.from.choices.size() > 1;
         if (varies && table.find(axis.key())) varying_.insert(axis.key());
@@ -470,14 +473,14 @@ class Planner {
       Values values = base->second;
       for (const auto& key : varying_)
         if (const auto it = point.find(key); it != point.end()) values[key] = checked(*table_.find(key), it->second);
-      if (!command_.empty()) values["command"] = command_;
+      values.insert(fixed_.begin(), fixed_.end());
       std::string text = canonical_text(values);
       return parts_.emplace(number, Part{std::move(values), std::move(text)}).first->second;
     }
 
    private:
     const SettingTable& table_;
-    std::string command_;
+    const Values fixed_;
     std::set<std::string> varying_;
     std::map<const Axis*, std::size_t> strides_;
     std::size_t size_ = 1;
@@ -586,6 +589,7 @@ class Planner {
   void finish() {
     for (auto& cell : cells_) plan_.cells.push_back(std::move(cell));
     plan_.primary_metric = suite_.primary_metric;
+    plan_.higher_is_better = suite_.higher_is_better;
     if (experiment_.command)
       for (auto& cell : plan_.cells) cell.working_dir = experiment_.command->working_dir;
     for (auto& cell : plan_.cells) cell.resources = resources_of(layer_.resources, cell.config, cell.is_prerequisite);
@@ -633,6 +637,7 @@ class Planner {
 Plan restricted_plan(const Plan& plan, const std::function<bool(const ExperimentRecord::Cell&)>& keep) {
   Plan out{.experiment = plan.experiment,
            .primary_metric = plan.primary_metric,
+           .higher_is_better = plan.higher_is_better,
            .sweep = plan.sweep,
            .compared = plan.compared};
   std::erase_if(out.experiment.cells, [&](const ExperimentRecord::Cell& cell) { return !keep(cell); });
@@ -646,31 +651,11 @@ Plan restricted_plan(const Plan& plan, const std::function<bool(const Experiment
   return out;
 }
 
-namespace {
-
-Plan only_cell(const Plan& plan, const std::string& prefix) {
-  std::set<std::string> all, found;
-  for (const auto& cell : plan.experiment.cells) {
-    all.insert(cell.cell.substr(0, 12));
-    if (cell.cell.starts_with(prefix)) found.insert(cell.cell);
-  }
-  if (found.size() == 1) return restricted_plan(plan, [&](const auto& cell) { return cell.cell == *found.begin(); });
-  throw UserError(
-      "--cell " + prefix + ": " +
-      (found.empty() ? "no cell of the plan begins so" : "several cells of the plan begin so") + "; the plan has " +
-      join(std::vector(all.begin(), all.end()), ", ") +
-      "\n  a cell's identity changes with its settings, the versions of suite and optimizer, and the content "
-      "of named files");
-}
-
-}  // namespace
-
 Plan make_plan(const std::filesystem::path& file, const Catalog& catalog, const PlanOptions& options) {
   const bool is_text = file.native().starts_with('{');
   const Experiment experiment =
       is_text ? parse_experiment(file.native(), "command line") : parse_experiment(read_file(file), file.string());
-  const Plan plan = Planner(experiment, catalog, options).plan();
-  return options.cell.empty() ? plan : only_cell(plan, options.cell);
+  return Planner(experiment, catalog, options).plan();
 }
 
 }  // namespace pionbench

@@ -33,6 +33,7 @@ struct PlannedCell {
 struct Plan {
   ExperimentRecord experiment;
   std::string primary_metric;      ///< of the experiment's suite; "" when there is none
+  bool higher_is_better = true;    ///< of that metric
   std::vector<PlannedCell> cells;  ///< prerequisites first; ids are unique; an id keeps its first place
   SweepOptions sweep;              ///< what harness/adaptive does with the plan
   /// Coordinates that are the optimizer's, or drawn by the search; the others are conditions of the comparison.
@@ -49,20 +50,19 @@ struct PlanOptions {
   /// "lr=1e-4,3e-4", "seed=0..4", "arms.Muon.lr=log:1e-5..1e-3:5", "arm=AdamW,Pion" (selects arms).
   std::vector<std::string> overrides = {};
   std::vector<std::string> exclude = {};  ///< conditions (harness/spec/expression.h), besides the file's
-  std::string cell = "";                  ///< the beginning of one cell's identity: that one, and what it needs
   std::vector<Assignment> pins = {};      ///< coordinates that nothing overrides: the steps of a rung, more seeds
 };
 
 /// Reads and expands one experiment file (or the experiment itself, where `file` begins with a brace: flow YAML, as
-/// `repro` prints it). UserErrors name file, line and the nearest known key. Cells that two arms
-/// share are planned once and stand in the record under both arms. Cost: about 10 µs a cell.
+/// `repro` prints it). UserErrors name file, line and the nearest known key. Cells that two arms share are planned once
+/// and stand in the record under both arms. Cost: about 10 µs a cell.
 Plan make_plan(const std::filesystem::path& file, const Catalog& catalog, const PlanOptions& options);
 
 /// The cells of the record that `keep` accepts, and the prerequisites that they need.
 Plan restricted_plan(const Plan& plan, const std::function<bool(const ExperimentRecord::Cell&)>& keep);
 
-/// "fig2b" or a path -> the experiment file, an experiment's own text -> itself; the folders are searched for <name>.yaml. UserError (exit 2) with
-/// the nearest name.
+/// "fig2b" or a path -> the experiment file, an experiment's own text -> itself; the folders are searched for
+/// <name>.yaml. UserError (exit 2) with the nearest name.
 std::filesystem::path find_spec(const std::string& name_or_path, const std::vector<std::filesystem::path>& folders);
 
 /// All experiment files in the folders, by name.

@@ -85,8 +85,8 @@ EventRows::EventRows(const Database& db)
                        "VALUES (?, ?, ?, ?, ?, ?, ?)")),
       curve_(db.prepare("INSERT OR REPLACE INTO curves (run_id, name, variant, x, y, seq) VALUES (?, ?, ?, ?, ?, ?)")),
       phase_(db.prepare("INSERT INTO phases (run_id, seq, step, name_id, seconds) VALUES (?, ?, ?, ?, ?)")),
-      phase_total_(db.prepare("INSERT INTO phase_totals (run_id, name_id, seconds) VALUES (?, ?, ?) "
-                              "ON CONFLICT DO UPDATE SET seconds = seconds + excluded.seconds")),
+      read_total_(db.prepare("SELECT seconds FROM phase_totals WHERE run_id = ? AND name_id = ?")),
+      write_total_(db.prepare("INSERT OR REPLACE INTO phase_totals (run_id, name_id, seconds) VALUES (?, ?, ?)")),
       environment_(db.prepare("INSERT OR REPLACE INTO environment (run_id, attempt, name, value) VALUES (?, ?, ?, ?)")),
       artifact_(db.prepare(
           "INSERT OR REPLACE INTO artifacts (run_id, path, kind, bytes, step, seq) VALUES (?, ?, ?, ?, ?, ?)")) {}
@@ -129,11 +129,17 @@ void EventRows::take_back(std::int64_t run_id, std::int64_t after, std::int64_t 
         .run(run_id, after, before);
   db_.prepare("UPDATE phases SET name_id = ?4 WHERE run_id = ?1 AND seq > ?2 AND seq < ?3")
       .run(run_id, after, before, names_.id(kDiscardedPhase));
+  totals_.clear();
   db_.prepare("DELETE FROM phase_totals WHERE run_id = ?").run(run_id);
   db_.prepare(
          "INSERT INTO phase_totals (run_id, name_id, seconds) "
          "SELECT run_id, name_id, sum(seconds) FROM phases WHERE run_id = ? GROUP BY name_id")
       .run(run_id);
+}
+
+void EventRows::flush(std::int64_t run_id) {
+  for (const auto& [name_id, seconds] : totals_) write_total_.run(run_id, name_id, seconds);
+  totals_.clear();
 }
 
 void EventRows::metric(const Context& c) {
@@ -192,7 +198,10 @@ void EventRows::phase(const Context& c) {
   const double spent = seconds(c.event, "seconds");
   const std::int64_t name_id = names_.id(name);
   phase_.run(c.run_id, c.seq, step, name_id, spent);
-  phase_total_.run(c.run_id, name_id, spent);
+  auto [total, is_new] = totals_.try_emplace(name_id, 0.0);
+  if (is_new)
+    for (read_total_.query(c.run_id, name_id); read_total_.step();) total->second = read_total_.real(0);
+  total->second += spent;
   c.progress.step = step;
 }
 

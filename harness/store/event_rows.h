@@ -45,7 +45,13 @@ class EventRows {
   explicit EventRows(const Database& db);
   /// Throws BadEvent. Unknown types are taken and leave no rows.
   void write(std::int64_t run_id, std::int64_t seq, const Json& event, RunProgress& progress);
-  void forget_names() { names_.forget(); }
+  /// Writes what is kept in memory for the run: its sums of phases. Before a commit, a reader, and another run.
+  void flush(std::int64_t run_id);
+  /// After a rollback.
+  void forget() {
+    names_.forget();
+    totals_.clear();
+  }
 
  private:
   struct Context {
@@ -75,7 +81,10 @@ class EventRows {
 
   const Database& db_;
   NameTable names_;
-  Statement metric_, spectral_, item_, curve_, phase_, phase_total_, environment_, artifact_;
+  /// Sums of phases of the run at hand, by name: one row a block instead of one more write a phase. Each goes on from
+  /// the row there is, so that the order of the additions, and with it the last bit, is that of one ingest from scratch.
+  std::unordered_map<std::int64_t, double> totals_;
+  Statement metric_, spectral_, item_, curve_, phase_, read_total_, write_total_, environment_, artifact_;
 };
 
 /// The whole number `key` >= `least` of an event; BadEvent otherwise.

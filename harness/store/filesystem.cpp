@@ -31,10 +31,11 @@ void require_local_filesystem(const std::filesystem::path& folder) {
   if (::statfs(folder.c_str(), &info) != 0) return;  // what is wrong with the folder, opening the database will say
   const auto name = network_filesystem_name(info.f_type);
   if (!name) return;
-  throw UserError(folder.string() + " is on a network file system (" + *name +
-                  "), where SQLite's shared memory and locks are not safe; name a folder on a local disk with --out, or, "
-                  "where other machines must see the runs, keep the database alone on one: echo /local/folder > " +
-                  (folder / "database").string());
+  throw UserError(
+      folder.string() + " is on a network file system (" + *name +
+      "), where SQLite's shared memory and locks are not safe; name a folder on a local disk with --out, or, "
+      "where other machines must see the runs, keep the database alone on one: echo /local/folder > " +
+      (folder / "database").string());
 }
 
 }  // namespace pionbench

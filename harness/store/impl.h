@@ -18,11 +18,11 @@ struct Store::Impl {
   std::optional<Ingester> ingester;  ///< kReadWrite only
 };
 
-/// <out>/store.sqlite, or store.sqlite in the folder that the file <out>/database names: an output folder on a cluster's
-/// shared disk keeps its database on a local one.
+/// <out>/store.sqlite, or store.sqlite in the folder that the file <out>/database names: an output folder on a
+/// cluster's shared disk keeps its database on a local one.
 std::filesystem::path database_file(const std::filesystem::path& out);
 
-/// Adopts the settings of a writer: WAL, foreign keys, and the current schema.
+/// Adopts the settings of a writer: WAL and the current schema.
 void prepare_writer(const Database& db);
 
 /// Store::digest of any database with the schema.

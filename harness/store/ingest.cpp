@@ -182,7 +182,7 @@ void Ingester::load() {
 void Ingester::forget() {
   transaction_.reset();
   lines_in_transaction_ = 0;
-  rows_.forget_names();
+  rows_.forget();
   spools_.clear();
   runs_.clear();
   loaded_ = false;
@@ -235,7 +235,8 @@ void Ingester::take_experiment(const std::filesystem::path& file) {
     return complain(file.string(), std::string("not an experiment: ") + error.what());
   }
   begin();
-  db_.prepare("DELETE FROM experiments WHERE name = ? AND scale = ?").run(e.name, e.scale);
+  for (const char* table : {"experiment_cells", "experiments"})
+    db_.prepare(std::string("DELETE FROM ") + table + " WHERE name = ? AND scale = ?").run(e.name, e.scale);
   db_.prepare("INSERT INTO experiments (name, scale, spec, arms) VALUES (?, ?, ?, ?)")
       .run(e.name, e.scale, canonical(e.spec), canonical(Json(e.arms)));
   auto insert =
@@ -265,7 +266,8 @@ bool Ingester::take_sitting(const std::filesystem::path& file) {
     return false;
   }
   begin();
-  db_.prepare("DELETE FROM sittings WHERE sitting = ?").run(s.sitting);
+  for (const char* table : {"benchmarks", "sittings"})
+    db_.prepare(std::string("DELETE FROM ") + table + " WHERE sitting = ?").run(s.sitting);
   db_.prepare("INSERT INTO sittings (sitting, recorded_at, revision, fingerprint, environment) VALUES (?, ?, ?, ?, ?)")
       .run(s.sitting, s.recorded_at, s.revision, s.fingerprint, canonical(Json(s.environment)));
   auto insert = db_.prepare("INSERT INTO benchmarks (sitting, series, unit, standing, samples) VALUES (?, ?, ?, ?, ?)");
@@ -357,23 +359,25 @@ void Ingester::take_spool(const std::string& run, std::int64_t run_id, const cha
   if (end == state.taken) return;
 
   RunProgress progress;
+  const std::string shown = (out_ / path).string();
   const auto take = [&](std::string_view line) {
     begin();
     ++state.lines;
     ++lines_in_transaction_;
     try {
       if (is_events)
-        take_event(line, run_id, state, progress, (out_ / path).string() + ":" + std::to_string(state.lines));
+        take_event(line, run_id, state, progress, shown);
       else
         take_attempt(line, run_id);
     } catch (const BadEvent& error) {
       ++report_.skipped;
       ++state.unread;
-      complain((out_ / path).string() + ":" + std::to_string(state.lines), error.what());
+      complain(shown + ":" + std::to_string(state.lines), error.what());
     }
   };
   const auto block_done = [&](std::int64_t offset) {
     state.taken = offset;
+    if (is_events) rows_.flush(run_id);
     save(path, state);
     save_progress_.run(run_id, progress.step, progress.steps, progress.finish_status, progress.finish_reason);
     if (lines_in_transaction_ >= kLinesPerTransaction) commit();
@@ -382,16 +386,17 @@ void Ingester::take_spool(const std::string& run, std::int64_t run_id, const cha
 }
 
 void Ingester::take_event(std::string_view line, std::int64_t run_id, SpoolState& state, RunProgress& progress,
-                          const std::string& where) {
+                          const std::string& file) {
+  const auto where = [&] { return file + ":" + std::to_string(state.lines); };
   const Json event = Json::parse(line, nullptr, /*allow_exceptions=*/false);
   if (event.is_discarded()) throw BadEvent("not JSON");
   if (!event.is_object()) throw BadEvent("not a JSON object");
   const std::int64_t seq = whole_number(event, "seq");
   const std::int64_t next = state.last_seq + 1;
-  if (seq < next) return complain(where, "seq " + std::to_string(seq) + " was already taken; ignored");
+  if (seq < next) return complain(where(), "seq " + std::to_string(seq) + " was already taken; ignored");
   rows_.write(run_id, seq, event, progress);
   if (const std::int64_t missing = seq - next - state.unread; missing > 0)
-    complain(where, "seq " + std::to_string(seq) + " follows " + std::to_string(state.last_seq) + ": " +
+    complain(where(), "seq " + std::to_string(seq) + " follows " + std::to_string(state.last_seq) + ": " +
                         std::to_string(missing) + (missing == 1 ? " event is" : " events are") + " missing");
   state.last_seq = seq;
   state.unread = 0;

@@ -64,7 +64,7 @@ class Ingester {
   bool know_run(const std::string& run);  ///< makes the row from run.json; false when there is none to make it from
   void take_spool(const std::string& run, std::int64_t run_id, const char* file, bool is_events);
   void take_event(std::string_view line, std::int64_t run_id, SpoolState& state, RunProgress& progress,
-                  const std::string& where);
+                  const std::string& file);
   void take_attempt(std::string_view line, std::int64_t run_id);
   void save(const std::string& path, const SpoolState& state);
   /// The stamp of a whole-file spool that is to be read; nothing when it is gone, beyond the limits or known already.

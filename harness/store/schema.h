@@ -33,7 +33,8 @@ std::int64_t schema_version(const Database& db);
 /// UserError when the database is newer than this program, or another program's.
 void migrate(const Database& db, std::span<const Migration> steps = migrations());
 
-/// For readers, which must not write: NoStoreYet while the first writer has not made the tables, UserError unless `db` has exactly the last version.
+/// For readers, which must not write: NoStoreYet while the first writer has not made the tables, UserError unless `db`
+/// has exactly the last version.
 void require_current_schema(const Database& db, std::span<const Migration> steps = migrations());
 
 }  // namespace pionbench

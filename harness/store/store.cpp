@@ -58,7 +58,9 @@ bool Store::exists(const std::filesystem::path& out) {
 
 void prepare_writer(const Database& db) {
   // NORMAL may lose the last transactions when the machine dies, never the database: the spools still have them.
-  db.execute("PRAGMA foreign_keys = ON; PRAGMA synchronous = NORMAL; PRAGMA cache_size = -65536");
+  // Foreign keys are looked at by `store verify`: every id that the ingester writes comes out of the table it names in
+  // the same transaction, and two look-ups a row are a sixth of its time.
+  db.execute("PRAGMA foreign_keys = OFF; PRAGMA synchronous = NORMAL; PRAGMA cache_size = -65536");
   migrate(db);
 }
 

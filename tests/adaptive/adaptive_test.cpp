@@ -130,6 +130,26 @@ std::vector<std::string> kept(const Rung& rung) {
   return out;
 }
 
+TEST_F(AdaptiveTest, ProgramsAreHalvedByTheMetricThatTheirExperimentNames) {
+  write(R"(name: tune
+suite: command/mine
+command:
+  argv: [train]
+  parameters: {steps: 90, lr: 0.5, seed: 0}
+  metric: evaluation/test/accuracy
+  higher_is_better: false
+grid: {lr: [1.0, 2.0, 3.0, 4.0, 5.0, 6.0], seed: 0..1}
+halving: {from: 30, eta: 3}
+)");
+  const auto report =
+      play(source(), [](const PlannedCell& cell) { return std::abs(get_real(cell.config.settings, "lr") - 3); }).report;
+  ASSERT_EQ(report.rungs.size(), 2u);
+  EXPECT_EQ(report.metric, "evaluation/test/accuracy");
+  EXPECT_EQ(kept(report.rungs[0]).size(), 2u);
+  EXPECT_EQ(kept(report.rungs[0])[0], "lr=3") << "a loss: the lowest is the best";
+  EXPECT_EQ(executions_.size(), 2u * (6 + 2));
+}
+
 TEST_F(AdaptiveTest, HalvingKeepsTheBestThirdOfEveryArm) {
   write(kNineRates);
   const auto report = play(source(), hill).report;

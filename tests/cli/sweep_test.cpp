@@ -32,6 +32,20 @@ TEST_F(SweepCli, HalvingRunsRungByRungAndReportsWhatItStopped) {
   EXPECT_EQ(pb_json("plan exp halving.from=4 arm=SGD")["to_run"], 0);
 }
 
+TEST_F(SweepCli, OneCellAloneIsRunWithWhatItNeeds) {
+  const auto cells = pb_json("plan exp")["cells"];
+  const auto& last = cells.back();
+  const std::string line = " --cell " + last["id"].get<std::string>().substr(0, 12);
+  EXPECT_EQ(pb_json("plan exp" + line)["cells"].size(), 1 + last["needs"].size());
+  EXPECT_EQ(pb_json("run exp --dry-run" + line)["to_run"].size(), 1 + last["needs"].size());
+  EXPECT_EQ(runs(), 0u);
+  EXPECT_EQ(pb_json("run exp" + line)["done"], 1 + last["needs"].size());
+  EXPECT_EQ(runs(), 1 + last["needs"].size());
+  const auto wrong = pb("run exp --cell nothing");
+  EXPECT_EQ(wrong.code, 64) << wrong.errors;
+  EXPECT_THAT(wrong.errors, HasSubstr("no cell of the plan begins so"));
+}
+
 TEST_F(SweepCli, AFailedCandidateIsTriedOnceARunAndThenJudgedBehind) {
   std::filesystem::create_directories(folder_ / "out");
   write("out/broken", "");
