@@ -70,7 +70,8 @@ class PlainDisplay : public Display {
     last_word_s_ = totals.elapsed_s;
     write_stderr("[" + std::to_string(totals.ended) + "/" + std::to_string(totals.total) + "] " +
                  std::to_string(active.size()) + " running, " + duration_text(totals.elapsed_s) + ", " +
-                 (totals.eta_s ? "about " + duration_text(*totals.eta_s) + " left" : "time left not known yet") + "\n");
+                 (totals.eta_s ? "about " + duration_text(*totals.eta_s) + " left" : "time left not known yet") +
+                 (totals.waiting ? "; " + waiting_line(totals) : "") + "\n");
   }
   void close() override {}
 

@@ -52,6 +52,15 @@ std::string run_line(const ActiveView& run, std::optional<double> remaining, con
 
 }  // namespace
 
+std::string waiting_line(const Totals& totals) {
+  if (totals.waiting == 0) return "";
+  std::string reason = totals.waits;
+  if (constexpr std::string_view kSaid = "waits: "; reason.starts_with(kSaid)) reason.erase(0, kSaid.size());
+  std::string line = std::to_string(totals.waiting) + (totals.waiting == 1 ? " waits" : " wait");
+  if (!reason.empty()) line += ": " + reason;
+  return line;
+}
+
 int columns(const std::string& text) {
   return static_cast<int>(character_starts(text).size()) - 1;
 }
@@ -115,14 +124,17 @@ std::vector<std::string> progress_block(const std::vector<ActiveView>& active, c
   clock.keep_only(active);
   std::vector<std::string> lines = {total_line(totals, style)};
   const std::size_t room = static_cast<std::size_t>(std::max(3, style.height - 2));
+  const std::string waiting = waiting_line(totals);
+  const std::size_t room_for_runs = room - (waiting.empty() ? 0 : 1);
   for (const auto& run : active) {
     const auto remaining = clock.remaining(run);
-    if (lines.size() + 1 == room && active.size() > room - 1) {
+    if (lines.size() + 1 == room_for_runs && active.size() > room_for_runs - 1) {
       lines.push_back("  and " + std::to_string(active.size() - (lines.size() - 1)) + " more");
       break;
     }
     lines.push_back(run_line(run, remaining, style));
   }
+  if (!waiting.empty()) lines.push_back("  " + waiting);
   for (auto& line : lines) line = shortened(line, style.width, style.unicode);
   return lines;
 }

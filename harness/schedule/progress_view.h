@@ -27,6 +27,9 @@ std::string shortened(const std::string& text, int width, bool unicode);
 /// Characters of UTF-8 text, as which we take columns.
 int columns(const std::string& text);
 
+/// "12 wait: 2 of 2 runs are going"; "" when none does.
+std::string waiting_line(const Totals& totals);
+
 /// Says when a run will end, from how fast it has gone since it was first seen: a run that goes on from a checkpoint
 /// has its steps before us, not its seconds.
 class RunClock {

@@ -82,7 +82,8 @@ class EventRows {
   const Database& db_;
   NameTable names_;
   /// Sums of phases of the run at hand, by name: one row a block instead of one more write a phase. Each goes on from
-  /// the row there is, so that the order of the additions, and with it the last bit, is that of one ingest from scratch.
+  /// the row there is, so that the order of the additions, and with it the last bit, is that of one ingest from
+  /// scratch.
   std::unordered_map<std::int64_t, double> totals_;
   Statement metric_, spectral_, item_, curve_, phase_, read_total_, write_total_, environment_, artifact_;
 };

@@ -397,7 +397,7 @@ void Ingester::take_event(std::string_view line, std::int64_t run_id, SpoolState
   rows_.write(run_id, seq, event, progress);
   if (const std::int64_t missing = seq - next - state.unread; missing > 0)
     complain(where(), "seq " + std::to_string(seq) + " follows " + std::to_string(state.last_seq) + ": " +
-                        std::to_string(missing) + (missing == 1 ? " event is" : " events are") + " missing");
+                          std::to_string(missing) + (missing == 1 ? " event is" : " events are") + " missing");
   state.last_seq = seq;
   state.unread = 0;
   ++report_.events;

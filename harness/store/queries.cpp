@@ -75,7 +75,10 @@ class RunReader {
         run.state == RunState::kFailed || run.state == RunState::kOutOfMemory || run.state == RunState::kLost;
     if (has_failed) run.stderr_tail = attempts_.text(6);
     run.accumulation = static_cast<int>(attempts_.integer(7));
-    run.devices = Json::parse(attempts_.text(8)).get<std::vector<std::string>>();
+    if (const auto devices = attempts_.text(8); devices != "[]")
+      run.devices = Json::parse(devices).get<std::vector<std::string>>();
+    else
+      run.devices.clear();
     run.peak_memory = std::max(run.peak_memory, attempts_.integer(9));
     run.peak_device_memory = std::max(run.peak_device_memory, attempts_.integer(10));
     if (const auto said = attempts_.text(11); !said.empty()) run.disturbance = said;

@@ -195,7 +195,7 @@ TEST_F(SlurmCluster, StopEndsJobsInTheQueueAndOnTheNodeAndTheSameCommandGoesOn) 
   EXPECT_EQ(nlohmann::json::parse(stopped.output)["stopped"].size(), 3u) << stopped.output;
   EXPECT_EQ(shell("squeue -h").output, "");
   int interrupted = 0;
-  for (const auto& run : status("cluster")["runs"]) interrupted += run["state"] == "interrupted";
+  for (const auto now = status("cluster"); const auto& run : now["runs"]) interrupted += run["state"] == "interrupted";
   EXPECT_EQ(interrupted, 3);
 }
 

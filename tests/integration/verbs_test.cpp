@@ -63,7 +63,7 @@ class Verbs : public Sandbox {
   }
   std::map<std::string, int> states() const {
     std::map<std::string, int> counts;
-    for (const auto& run : json("status")["runs"]) ++counts[run["state"]];
+    for (const auto now = json("status"); const auto& run : now["runs"]) ++counts[run["state"]];
     return counts;
   }
   std::string only_run() const { return json("status")["runs"][0]["run"]; }
@@ -102,8 +102,10 @@ TEST_F(Verbs, StoppingOneRunLeavesTheOthersAndTheSameCommandGoesOnFromItsCheckpo
   EXPECT_EQ(states(), (std::map<std::string, int>{{"done", 1}, {"interrupted", 1}}));
   EXPECT_EQ(shell(command).code, 0);
   EXPECT_EQ(states(), (std::map<std::string, int>{{"done", 2}}));
-  for (const auto& run : json("status")["runs"])
-    if (run["run"] == one) EXPECT_EQ(run["attempts"], 2);
+  for (const auto now = json("status"); const auto& run : now["runs"])
+    if (run["run"] == one) {
+      EXPECT_EQ(run["attempts"], 2);
+    }
   EXPECT_EQ(pionbench("stop " + one).code, 2) << "it is not going";
 }
 
@@ -178,7 +180,7 @@ TEST_F(Verbs, ReproPrintsOneLineThatRunsExactlyThatRunAgain) {
     }
     return text;
   };
-  for (const auto& run : json("status")["runs"]) {
+  for (const auto now = json("status"); const auto& run : now["runs"]) {
     const std::string name = run["run"];
     const auto printed = pionbench("repro " + name);
     ASSERT_EQ(printed.code, 0) << printed.errors;
@@ -195,7 +197,7 @@ TEST_F(Verbs, ReproPrintsOneLineThatRunsExactlyThatRunAgain) {
   }
   write("resumable.py", slurp(folder_ / "resumable.py") + "# another program now\n");
   std::string walk;
-  for (const auto& run : json("status")["runs"])
+  for (const auto now = json("status"); const auto& run : now["runs"])
     if (run["suite"] == "command/walk") walk = run["run"];
   const auto changed = shell("PATH=" + bin().string() + ":$PATH; " + pionbench("repro " + walk).output);
   EXPECT_EQ(changed.code, 64);
@@ -212,7 +214,9 @@ TEST_F(Verbs, TheExampleOfAProgramOfOnesOwnRunsAndFollowsTheProtocol) {
     EXPECT_THAT(slurp(run.path() / "events.jsonl"), HasSubstr("\"accuracy\""));
     const auto check = shell(python().string() + " " + (home() / "tests/tools/validate_events.py").string() + " " +
                              (run.path() / "events.jsonl").string());
-    if (check.code != 3) EXPECT_EQ(check.code, 0) << check.output << check.errors;
+    if (check.code != 3) {
+      EXPECT_EQ(check.code, 0) << check.output << check.errors;
+    }
   }
 }
 

@@ -72,6 +72,17 @@ TEST(ProgressView, TheBlockFitsTheTerminal) {
   EXPECT_EQ(progress_block(many, {.total = 40}, clock, {79, 10, true}).back(), "  and 34 more");
 }
 
+TEST(ProgressView, TheLastLineSaysWhyOthersWait) {
+  RunClock clock;
+  const Totals totals{.total = 12, .waiting = 9, .waits = "waits: needs 4 cores, 2 of 2 are taken"};
+  EXPECT_EQ(progress_block({run("a", 1, 1)}, totals, clock, {79, 24, true}).back(),
+            "  9 wait: needs 4 cores, 2 of 2 are taken");
+  std::vector<ActiveView> many(40, run("a", 1, 1));
+  const auto small = progress_block(many, totals, clock, {79, 6, true});
+  EXPECT_EQ(small.size(), 4u) << "it takes a run's line where the terminal is low";
+  EXPECT_THAT(small.back(), HasSubstr("9 wait"));
+}
+
 TEST(ProgressView, WithoutUtf8EverythingIsAscii) {
   RunClock clock;
   for (const auto& line :
