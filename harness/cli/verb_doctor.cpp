@@ -268,7 +268,9 @@ Check check_slurm() {
   if (version.exit_code == 127)
     return {"slurm", absent, "none; --backend slurm needs it", is_wanted ? "load Slurm's module" : ""};
   const auto queue = ask_queue();
-  if (!queue.ok) return {"slurm", absent, queue.complaint, is_wanted ? "ask the cluster's administrator" : ""};
+  if (!queue.ok)
+    return {"slurm", absent, "its commands are here, no controller answers (" + queue.complaint + ")",
+            is_wanted ? "ask the cluster's administrator" : ""};
   const std::string name = version.output.substr(0, version.output.find('\n'));
   return {"slurm", Check::Result::kOk,
           name + ", arrays of up to " + std::to_string(max_array_size()) + " tasks, " +

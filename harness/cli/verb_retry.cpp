@@ -129,7 +129,10 @@ int retry(const RetryArguments& a, const Context& context) {
         std::printf("would try again %.12s  %s  (%s)\n", run.cell.c_str(), label_of_cell(experiments, run.cell).c_str(),
                     to_string(run.state).c_str());
     }
-    if (context.json) print_json({{"dry_run", true}, {"cells", rows}});
+    if (context.json)
+      print_json({{"dry_run", true}, {"cells", rows}});
+    else if (rows.empty())
+      std::printf("nothing has failed\n");
     return kDone;
   }
   Session session(context);

@@ -211,7 +211,7 @@ class CompletionCli : public CliTest {
 };
 
 TEST_F(CompletionCli, VerbsOptionsExperimentsAndSettingsComplete) {
-  EXPECT_THAT(bash("pionbench re"), ElementsAre("reproduce", "report"));
+  EXPECT_THAT(bash("pionbench re"), ElementsAre("reproduce", "retry", "repro", "report"));
   EXPECT_THAT(bash("pionbench run --sc"), ElementsAre("--scale"));
   EXPECT_THAT(bash("pionbench run --scale "), ElementsAre("quick", "desk", "paper"));
   EXPECT_THAT(bash("pionbench plan ex"), ElementsAre("exp"));
