@@ -26,7 +26,10 @@ class PrivateSlurm {
     if (::geteuid() != 0) return "a private Slurm needs root (device nodes, slurmd)";
     for (const char* program : {"/usr/sbin/slurmctld", "/usr/sbin/slurmd", "/usr/bin/sbatch"})
       if (::access(program, X_OK) != 0) return std::string("no ") + program + "; ci/setup --tests installs Slurm";
-    return "";
+    const std::string device = "/tmp/pb-slurm-device-" + std::to_string(::getpid());
+    const bool may = ::mknod(device.c_str(), S_IFCHR | 0666, makedev(1, 3)) == 0;
+    ::unlink(device.c_str());
+    return may ? "" : "this container may not make device nodes, which stand for its GPUs";
   }
 
   PrivateSlurm() {
