@@ -237,7 +237,9 @@ class Expert {
   Action open(const SceneJoint& joint) const {
     if (holding_other(joint.body)) return release();
     const Vec handle = in_joint_frame(joint, joint.part->handle);
-    if (holding(joint.body)) {
+    // Between the fingers counts, touching or not: with a fin's play a shaking hand loses contact at every turn.
+    const bool around = horizontal(handle, hand_) < .025 && std::abs(hand_[2] - handle[2]) < .020;
+    if (holding(joint.body) || (around && opening() > .008 && opening() < .035)) {
       const auto& pull = joint.part->opening_direction;
       return move({hand_[0] + pull[0], handle[1], handle[2]}, 0, kClosed, 0);
     }
@@ -247,8 +249,8 @@ class Expert {
   }
 
   /// With closed fingers from behind: `contact` is where the surface is met, `along` the unit direction.
-  /// `reach` is the half thickness of the closed fingers along it.
-  Action push_at(const Vec& contact, const Vec& along, double reach, double hover) const {
+  /// `reach` is the half thickness of the closed fingers along it, `pace` the way of one action.
+  Action push_at(const Vec& contact, const Vec& along, double reach, double hover, double pace = .03) const {
     if (holding_other(-1)) return release();
     const Vec off = {hand_[0] - contact[0], hand_[1] - contact[1], hand_[2] - contact[2]};
     const double u = off[0] * along[0] + off[1] * along[1];
@@ -256,8 +258,8 @@ class Expert {
     constexpr double kBehind = .035, kLateral = .014;
     const bool behind = u < .004 && u > -kBehind - .03 && std::abs(lateral) < kLateral;
     if (behind && std::abs(off[2]) < .012 && opening() < .02) {
-      const Vec target = {hand_[0] + .03 * along[0] + lateral * along[1],
-                          hand_[1] + .03 * along[1] - lateral * along[0], contact[2]};
+      const Vec target = {hand_[0] + pace * along[0] + lateral * along[1],
+                          hand_[1] + pace * along[1] - lateral * along[0], contact[2]};
       return move(target, 0, kClosed, 0);
     }
     const Vec start = {contact[0] - (reach + .014) * along[0], contact[1] - (reach + .014) * along[1], contact[2]};
@@ -287,7 +289,8 @@ class Expert {
     const double far = std::max(1e-6, horizontal(target.at, at));
     const Vec along = {(target.at[0] - at[0]) / far, (target.at[1] - at[1]) / far, 0};
     const double r = object.kind->footprint;
-    return push_at({at[0] - r * along[0], at[1] - r * along[1], scene_.arena->workspace[4]}, along, .012, .06);
+    const double pace = std::clamp(.4 * far, .008, .020);  // it slides on: 7 mm from .010, 27 mm from .020
+    return push_at({at[0] - r * along[0], at[1] - r * along[1], scene_.arena->workspace[4]}, along, .012, .06, pace);
   }
 
   const Scene& scene_;

@@ -87,6 +87,9 @@ ObjectKind plate(std::string name, std::string words, std::string looks, double 
   ObjectKind k{.name = std::move(name), .words = std::move(words), .looks = std::move(looks)};
   constexpr double kHalf = .004;
   k.bottom = kHalf, k.height = 2 * kHalf, k.footprint = r, k.mass = .3;
+  // Glazed. Under friction 1 a sliding disc is thrown up (the solver's cones let sliding contacts part): pushed at
+  // 0.36 m/s it hops 25 mm, with .3 less than 1 mm.
+  k.slippery = .3;
   k.parts = {{"cylinder", {r, kHalf}, {}, rim}, {"cylinder", {r * .72, .0005}, {0, 0, kHalf}, disc, false}};
   return k;
 }

@@ -57,6 +57,7 @@ struct ObjectKind {
   double height = 0;     ///< top above the supporting surface
   double footprint = 0;  ///< radius of the smallest circle around it, for placing without overlap
   double mass = 0.15;
+  double slippery = 0;      ///< sliding friction with whatever it touches; 0 = as the other thing says (1, pads 2)
   double grasp_height = 0;  ///< of the hand above the supporting surface
   double grasp_width = 0;   ///< between the fingers; 0 = not to be grasped
   /// Turning by this angle gives the same grasp; 0 = any angle does.

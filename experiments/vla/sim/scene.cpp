@@ -45,7 +45,7 @@ double volume(const Part& part) {
 }
 
 /// Geoms of one body; the mass is shared among the colliding parts by volume.
-std::string geoms(const std::vector<Part>& parts, const std::string& joint_group, double mass) {
+std::string geoms(const std::vector<Part>& parts, const std::string& joint_group, double mass, double slippery = 0) {
   double total = 0;
   for (const auto& part : parts)
     if (part.collides && part.joint_group == joint_group) total += volume(part);
@@ -56,6 +56,7 @@ std::string geoms(const std::vector<Part>& parts, const std::string& joint_group
            "\" size=\"" + list(part.size, part.shape == "box" ? 3 : 2) + "\" pos=\"" + list(part.position) + "\"";
     if (part.yaw != 0 || part.pitch != 0) out += " euler=\"0 " + text(part.pitch) + " " + text(part.yaw) + "\"";
     out += " rgba=\"" + list(part.rgba) + "\"";
+    if (slippery > 0 && part.collides) out += " friction=\"" + text(slippery) + " .02 .001\" priority=\"1\"";
     out += " mass=\"" + text(part.collides ? mass * volume(part) / total : 0) + "\"/>\n";
   }
   return out;
@@ -126,9 +127,12 @@ std::string room(const Arena& arena) {
            "\" material=\"" + arena.wall_material + "\"/>\n";
   };
   // The walls end below the camera's far orbits (2 × its distance), so that no view is black.
+  // Things rest on a plane, which gives a cylinder three points of contact; against the box they see, it would have
+  // one, and wobble.
   return "<light name=\"key\" pos=\".4 -.4 1.6\" dir=\"-.25 .3 -1\" directional=\"true\" castshadow=\"false\" "
          "diffuse=\".55 .55 .55\" specular=\".15 .15 .15\" ambient=\"0 0 0\"/>\n"
-         "<geom name=\"table\" class=\"solid\" type=\"box\" size=\".50 .60 .025\" pos=\"0 0 -.025\" material=\"" +
+         "<geom name=\"table_surface\" class=\"solid\" type=\"plane\" size=\".5 .6 .1\" group=\"3\"/>\n"
+         "<geom name=\"table\" class=\"paint\" type=\"box\" size=\".50 .60 .025\" pos=\"0 0 -.025\" material=\"" +
          arena.table_material + "\"/>\n" + wall("wall_back", ".01 2.6 1.5", "-.515 0 .7") +
          wall("wall_left", "2.6 .01 1.5", "2.08 -2.6 .7") + wall("wall_right", "2.6 .01 1.5", "2.08 2.6 .7") +
          wall("ground", "2.6 2.6 .01", "2.08 0 -.8") +
@@ -164,7 +168,7 @@ constexpr const char* kFooter = R"(
 
 std::string object_body(const std::string& name, const ObjectKind& kind) {
   return "<body name=\"" + name + "\" pos=\"0 0 " + text(kind.bottom) + "\"><freejoint name=\"" + name +
-         "_joint\"/>\n" + geoms(kind.parts, "", kind.mass) + sites(name, kind.places, "") + "</body>\n";
+         "_joint\"/>\n" + geoms(kind.parts, "", kind.mass, kind.slippery) + sites(name, kind.places, "") + "</body>\n";
 }
 
 std::string fixture_body(const FixturePose& fixture) {

@@ -10,8 +10,10 @@ namespace {
 
 // The weld gives way under load by less than a millimetre. Moving from the hand's own position, as LIBERO's controller
 // does, would let that sag add up; moving from the command would wind up against an obstacle. So: from the command,
-// kept within these distances of the hand.
-constexpr double kLeadPosition = .01, kLeadAngle = .25;
+// kept within these distances of where the hand is coming to rest. A moving hand trails its command by its speed times
+// kTrail (the weld is a critically damped spring with a time constant of 10 ms), 20 mm at a full action: that is no
+// obstacle, and cutting it off would cost a full action 4 of its 50 mm.
+constexpr double kLeadPosition = .01, kLeadAngle = .25, kTrail = .02;
 constexpr double kCloseCommand = -.03, kOpenCommand = .047;
 
 using Quat = std::array<mjtNum, 4>;
@@ -165,11 +167,13 @@ void VectorEnv::advance(std::span<const int> ids, std::span<const float> actions
       const float* a = actions.data() + static_cast<std::size_t>(i) * kActionSize;
       const auto clipped = [&](int k) { return std::clamp(static_cast<mjtNum>(a[k]), -1., 1.); };
       const mjtNum* hand = row(i, mjSTATE_QPOS) + episode.scene->hand.qpos;
+      const mjtNum* velocity = row(i, mjSTATE_QVEL) + episode.scene->hand.qvel;
       const mjtNum* command = row(i, mjSTATE_MOCAP_POS);
       const mjtNum* command_quat = row(i, mjSTATE_MOCAP_QUAT);
       mjtNum from[3], to[3];
       for (int k = 0; k < 3; ++k) {
-        from[k] = std::clamp(command[k], hand[k] - kLeadPosition, hand[k] + kLeadPosition);
+        const mjtNum rest = hand[k] + kTrail * velocity[k];
+        from[k] = std::clamp(command[k], rest - kLeadPosition, rest + kLeadPosition);
         const auto& workspace = episode.scene->arena->workspace;
         to[k] = std::clamp(from[k] + kTranslationScale * clipped(k), workspace[2 * k], workspace[2 * k + 1]);
       }

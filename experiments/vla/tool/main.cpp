@@ -27,7 +27,7 @@ namespace {
 struct Options {
   std::string suite, file, task, category = "None", suffix;
   int trials = 0, size = 64, threads = 0, first = 0, count = 40, columns = 8, scale = 2;
-  bool noise = false, trace = false;
+  bool noise = false, trace = false, disturb = false;
 };
 
 std::vector<SuiteTask> chosen_tasks(const Options& options) {
@@ -44,11 +44,18 @@ std::string label(const std::string& suite) {
   return suite + ", " + find_task_suite(suite).title;
 }
 
-/// One line per episode: the hand, what it does, and which atoms of the goal hold.
+/// One line per episode: the hand, what it does, which atoms of the goal hold and where their objects are.
 void print_trace(VectorEnv& env, const std::vector<int>& ids, const std::vector<float>& actions) {
   std::vector<std::string> lines(static_cast<std::size_t>(env.size()));
   env.inspect(ids, [&](int i, const mjModel*, const mjData* data) {
-    for (const auto& atom : env.scene(i).goal) lines[i] += holds(env.scene(i), atom, data) ? " 1" : " 0";
+    for (const auto& atom : env.scene(i).goal) {
+      lines[i] += holds(env.scene(i), atom, data) ? " 1" : " 0";
+      if (atom.object < 0) continue;
+      const mjtNum* at = data->xpos + 3 * env.scene(i).objects[atom.object].body;
+      char where[64];
+      std::snprintf(where, sizeof where, " (%.3f %.3f %.3f)", at[0], at[1], at[2]);
+      lines[i] += where;
+    }
   });
   for (const int i : ids) {
     std::printf("%d:%3d  hand", i, env.steps(i));
@@ -59,8 +66,8 @@ void print_trace(VectorEnv& env, const std::vector<int>& ids, const std::vector<
   }
 }
 
-/// Runs the expert in every episode until all have ended; `each_step` sees the state before each action.
-void run_expert(VectorEnv& env, bool noise, bool trace, const std::function<void()>& each_step = {}) {
+/// Runs the expert in every episode until all have ended, with noise or a disturbance if asked for; `each_step` sees the state before each action.
+void run_expert(VectorEnv& env, const Options& options, const std::function<void()>& each_step = {}) {
   std::vector<float> actions(static_cast<std::size_t>(env.size()) * kActionSize);
   std::vector<Random> random;
   for (int i = 0; i < env.size(); ++i)
@@ -69,10 +76,13 @@ void run_expert(VectorEnv& env, bool noise, bool trace, const std::function<void
     if (each_step) each_step();
     env.inspect(ids, [&](int i, const mjModel*, const mjData* data) {
       Action action = expert_action(env.scene(i), data);
-      if (noise) action = with_noise(action, {}, random[i]);
+      if (options.noise) action = with_noise(action, {}, random[i]);
+      constexpr int kFrom = 6, kTo = 18;
+      if (options.disturb && env.steps(i) >= kFrom && env.steps(i) < kTo)
+        for (float& a : action) a = static_cast<float>(random[i].uniform(-.8, .8));
       std::ranges::copy(action, actions.begin() + static_cast<std::ptrdiff_t>(i) * kActionSize);
     });
-    if (trace) print_trace(env, ids, actions);
+    if (options.trace) print_trace(env, ids, actions);
     env.step(actions);
   }
 }
@@ -95,7 +105,7 @@ int expert(const Options& options) {
   const double start = steady_seconds();
   VectorEnv env(trials_of(tasks, options), {.image_size = 0, .threads = options.threads});
   const double built = steady_seconds();
-  run_expert(env, options.noise, options.trace);
+  run_expert(env, options);
   const double seconds = steady_seconds() - built;
   int success = 0, steps = 0;
   for (const auto& task : tasks) {
@@ -131,7 +141,7 @@ int frames(const Options& options) {
   VectorEnv env(trials, {.image_size = options.size, .threads = options.threads});
   // Every episode is drawn at `columns` moments: first the lengths, then the pictures.
   std::vector<std::vector<std::vector<unsigned char>>> film(static_cast<std::size_t>(env.size()) * 2);
-  run_expert(env, options.noise, options.trace, [&] {
+  run_expert(env, options, [&] {
     env.render();
     for (const int i : env.running())
       for (int c = 0; c < 2; ++c)
@@ -264,6 +274,7 @@ int main(int argc, char** argv) {
     verb->add_option("--count", options.count, "perturbed tasks (default 40)");
     verb->add_option("--threads", options.threads, "threads (default: all)");
     verb->add_flag("--trace", options.trace, "print every step");
+    verb->add_flag("--disturb", options.disturb, "twelve random actions in the middle of each episode");
     verb->add_flag("--noise", options.noise, "execute the noisy actions of demonstrations");
   };
   auto* check_verb = app.add_subcommand("check", "what this machine and build have");
