@@ -82,6 +82,12 @@ class Expert {
     return std::atan2(r[3], r[0]);
   }
 
+  /// Fingers down, but for what noise does. A tilted hand is levelled high up: lower, its fingers wedge.
+  bool level() const {
+    constexpr double kTilt = .25;
+    return d_->xmat[9 * scene_.hand.body + 8] > std::cos(kTilt);
+  }
+
   // ---- motions ----
 
   /// Straight to `target`, turning to `yaw`; while the hand is more than 2 cm below `height`, up comes before across.
@@ -107,10 +113,11 @@ class Expert {
     const double far = horizontal(target, hand_);
     const double deep = std::clamp((hover - hand_[2]) / std::max(.01, hover - target[2]), 0., 1.);
     double height = target[2];
-    if (far > kAligned + .006 * deep || !turned) {
-      const double high = std::max(hover, scene_.arena->carry_height);
+    const double high = std::max(hover, scene_.arena->carry_height);
+    if (!level())
+      height = high;
+    else if (far > kAligned + .006 * deep || !turned)
       height = hover + (high - hover) * std::clamp((far - .03) / .08, 0., 1.);
-    }
     return move({target[0], target[1], height}, yaw, gripper, height);
   }
 

@@ -1,5 +1,7 @@
 #include "experiments/vla/expert.h"
 
+#include <numeric>
+
 #include "tests/vla/fixture.h"
 
 namespace pionbench::vla {
@@ -59,11 +61,27 @@ TEST_P(ExpertUnderPerturbation, StaysAbove85Percent) {
 INSTANTIATE_TEST_SUITE_P(Physical, ExpertUnderPerturbation, testing::Values(Category::kLayout, Category::kRobot),
                          [](const auto& info) { return category_name(info.param); });
 
-TEST(Expert, GoesOnAfterTheObjectIsTakenFromItsPath) {
-  // Memory-free: twelve random actions in the middle of the episode cost time, not the episode.
-  const auto tasks = tasks_of("vla/object");
+/// May the hand come to everything that the goal speaks of?
+bool within_reach(const Scene& scene, const mjData* data) {
+  const auto& w = scene.arena->workspace;
+  const auto inside = [&](int object) {
+    const mjtNum* at = data->xpos + 3 * scene.objects[object].body;
+    return at[0] > w[0] && at[0] < w[1] && at[1] > w[2] && at[1] < w[3];
+  };
+  return std::ranges::all_of(scene.goal, [&](const GoalAtom& atom) {
+    const int carrier = atom.place >= 0 ? scene.places[atom.place].object : atom.other;
+    return (atom.object < 0 || inside(atom.object)) && (carrier < 0 || inside(carrier));
+  });
+}
+
+TEST(Expert, AfterADisturbanceFailsOnlyWhereSomethingHasLeftItsReach) {
+  // Twelve random actions in the middle of the episode knock things over and away. An expert without memory goes on
+  // from wherever that leads; what the hand cannot come to any more is the one excuse.
+  std::vector<std::vector<SuiteTask>> suites = {tasks_of("vla/object"), tasks_of("vla/goal")};
   std::vector<Trial> trials;
-  for (int i = 0; i < 6; ++i) trials.push_back({&tasks[static_cast<std::size_t>(i)], i});
+  for (const auto& tasks : suites)
+    for (const auto& task : tasks)
+      for (int init = 0; init < 2; ++init) trials.push_back({&task, init});
   VectorEnv env(trials, {.image_size = 0});
   Random random(3);
   int step = 0;
@@ -74,12 +92,21 @@ TEST(Expert, GoesOnAfterTheObjectIsTakenFromItsPath) {
                         actions.begin() + static_cast<std::ptrdiff_t>(i) * kActionSize);
     });
     if (step >= 6 && step < 18)
-      for (float& a : actions) a = static_cast<float>(random.uniform(-.7, .9));
+      for (float& a : actions) a = static_cast<float>(random.uniform(-.8, .8));
     env.step(actions);
   }
+  std::vector<int> everyone(static_cast<std::size_t>(env.size()));
+  std::iota(everyone.begin(), everyone.end(), 0);
+  std::vector<char> reachable(everyone.size(), 0);
+  env.inspect(everyone,
+              [&](int i, const mjModel*, const mjData* data) { reachable[i] = within_reach(env.scene(i), data); });
   int success = 0;
-  for (int i = 0; i < env.size(); ++i) success += env.status(i) == EpisodeStatus::kSuccess;
-  EXPECT_GE(success, 4);  // observed: 4 of 6; what has fallen over or rolled away is not picked up again
+  for (const int i : everyone) {
+    success += env.status(i) == EpisodeStatus::kSuccess;
+    EXPECT_TRUE(env.status(i) == EpisodeStatus::kSuccess || !reachable[i])
+        << env.trial(i).task->file.name << " init " << env.trial(i).init;
+  }
+  EXPECT_GT(success, env.size() / 2) << "the excuse is an exception";
 }
 
 TEST(Expert, KeepsEveryComponentWithinTheActionsLimit) {

@@ -56,6 +56,7 @@ std::string geoms(const std::vector<Part>& parts, const std::string& joint_group
            "\" size=\"" + list(part.size, part.shape == "box" ? 3 : 2) + "\" pos=\"" + list(part.position) + "\"";
     if (part.yaw != 0 || part.pitch != 0) out += " euler=\"0 " + text(part.pitch) + " " + text(part.yaw) + "\"";
     out += " rgba=\"" + list(part.rgba) + "\"";
+    if (part.collides && part.shape != "box") out += " condim=\"6\"";
     if (slippery > 0 && part.collides) out += " friction=\"" + text(slippery) + " .02 .001\" priority=\"1\"";
     out += " mass=\"" + text(part.collides ? mass * volume(part) / total : 0) + "\"/>\n";
   }
@@ -113,7 +114,7 @@ constexpr const char* kHeader = R"(
 <statistic extent="1" center="0 0 0"/>
 <default>
   <geom solref=".01 1" solimp=".95 .99 .001"/>
-  <default class="solid"><geom condim="4" friction="1 .05 .001"/></default>
+  <default class="solid"><geom condim="4" friction="1 .05 .003"/></default>
   <default class="paint"><geom contype="0" conaffinity="0" group="1"/></default>
   <default class="pad"><geom type="box" size=".011 .004 .032" condim="4" friction="2 .1 .002" mass=".05" rgba=".08 .08 .09 1"/></default>
   <default class="finger"><joint type="slide" range="-.002 .045" armature=".5" damping="20"/>
