@@ -44,18 +44,19 @@ INSTANTIATE_TEST_SUITE_P(All, ExpertOnSuite,
 
 class ExpertUnderPerturbation : public testing::TestWithParam<Category> {};
 
-TEST_P(ExpertUnderPerturbation, StaysAbove85Percent) {
+TEST_P(ExpertUnderPerturbation, SucceedsInAtLeast95PercentOfASampleOfEverySuite) {
+  // Sixty tasks of LIBERO-Plus's kind; `pionbench-vla expert SUITE --perturb CATEGORY --count N` runs more.
   Score sum;
-  for (const std::string suite : {"vla/object", "vla/goal"}) {
-    const auto tasks = tasks_of(suite);
+  for (const auto& suite : task_suites()) {
+    const auto tasks = load_tasks(suite);
     std::vector<Trial> trials;
-    for (const auto& p : perturbed_tasks(tasks, GetParam(), 15)) trials.push_back({p.task, 0, p.perturbation});
+    for (const auto& p : perturbed_tasks(tasks, GetParam(), 12)) trials.push_back({p.task, 0, p.perturbation});
     const Score score = expert_score(std::move(trials));
     sum.success += score.success;
     sum.trials += score.trials;
     sum.failed += score.failed;
   }
-  EXPECT_GE(sum.success, .85 * sum.trials) << sum.failed;
+  EXPECT_GE(sum.success, .95 * sum.trials) << sum.failed;
 }
 
 INSTANTIATE_TEST_SUITE_P(Physical, ExpertUnderPerturbation, testing::Values(Category::kLayout, Category::kRobot),
@@ -74,9 +75,10 @@ bool within_reach(const Scene& scene, const mjData* data) {
   });
 }
 
-TEST(Expert, AfterADisturbanceFailsOnlyWhereSomethingHasLeftItsReach) {
+TEST(Expert, RecoversFromADisturbanceIfWhatItNeedsIsStillWithinReach) {
   // Twelve random actions in the middle of the episode knock things over and away. An expert without memory goes on
-  // from wherever that leads; what the hand cannot come to any more is the one excuse.
+  // from wherever that leads. What has left its reach is lost; one in ten of the rest may be hemmed in between others,
+  // where open fingers find no room.
   std::vector<std::vector<SuiteTask>> suites = {tasks_of("vla/object"), tasks_of("vla/goal")};
   std::vector<Trial> trials;
   for (const auto& tasks : suites)
@@ -100,13 +102,17 @@ TEST(Expert, AfterADisturbanceFailsOnlyWhereSomethingHasLeftItsReach) {
   std::vector<char> reachable(everyone.size(), 0);
   env.inspect(everyone,
               [&](int i, const mjModel*, const mjData* data) { reachable[i] = within_reach(env.scene(i), data); });
-  int success = 0;
+  int within = 0, lost = 0;
+  std::string failed;
   for (const int i : everyone) {
-    success += env.status(i) == EpisodeStatus::kSuccess;
-    EXPECT_TRUE(env.status(i) == EpisodeStatus::kSuccess || !reachable[i])
-        << env.trial(i).task->file.name << " init " << env.trial(i).init;
+    const bool success = env.status(i) == EpisodeStatus::kSuccess;
+    within += success || reachable[i];
+    if (success || !reachable[i]) continue;
+    ++lost;
+    failed += "\n  " + env.trial(i).task->file.name + " init " + std::to_string(env.trial(i).init);
   }
-  EXPECT_GT(success, env.size() / 2) << "the excuse is an exception";
+  EXPECT_GT(within, env.size() / 2) << "leaving its reach is the exception";
+  EXPECT_LE(lost, .1 * within) << failed;
 }
 
 TEST(Expert, KeepsEveryComponentWithinTheActionsLimit) {
