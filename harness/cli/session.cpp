@@ -1,6 +1,7 @@
 #include "harness/cli/session.h"
 
 #include <algorithm>
+#include <memory>
 #include <set>
 #include <tuple>
 
@@ -21,6 +22,24 @@ Json failures_json(const std::vector<ScheduleReport::Failure>& failures) {
   for (const auto& f : failures) out.push_back(failure_json(f));
   return out;
 }
+
+/// Shows what another display shows, and tells how far it is.
+class TellingDisplay : public Display {
+ public:
+  TellingDisplay(std::unique_ptr<Display> inner, std::function<void(int)> tell)
+      : inner_(std::move(inner)), tell_(std::move(tell)) {}
+  void message(const std::string& line) override { inner_->message(line); }
+  void ended(const EndView& run, const Totals& totals) override { inner_->ended(run, totals); }
+  void tick(const std::vector<ActiveView>& active, const Totals& totals) override {
+    inner_->tick(active, totals);
+    if (tell_) tell_(totals.ended);
+  }
+  void close() override { inner_->close(); }
+
+ private:
+  std::unique_ptr<Display> inner_;
+  std::function<void(int)> tell_;
+};
 
 }  // namespace
 
@@ -67,8 +86,8 @@ ScheduleReport Session::run_cells(const std::vector<PlannedCell>& cells, const C
     report.total = report.already = static_cast<int>(cells.size());
     return report;
   }
-  const auto display = make_display(context_.quiet);
-  display->message(std::to_string(lacking) + " of " + std::to_string(cells.size()) + " cells to run");
+  TellingDisplay display(make_display(context_.quiet), while_running_);
+  display.message(std::to_string(lacking) + " of " + std::to_string(cells.size()) + " cells to run");
   const InterruptCounter interrupts;
   ScheduleOptions options{.slots = slots, .interrupts = &interrupts.count(), .time_limit_s = time_limit_s};
   for (const auto& suite : catalog.suites) {
@@ -77,7 +96,7 @@ ScheduleReport Session::run_cells(const std::vector<PlannedCell>& cells, const C
   }
   options.primary_metric.insert(primary_metric_.begin(), primary_metric_.end());
   const auto executor = make_executor(backend_, context_, store_, log_, slots);
-  return Scheduler(store_, *executor, *display, log_, options).run(cells);
+  return Scheduler(store_, *executor, display, log_, options).run(cells);
 }
 
 std::string summary_text(const ScheduleReport& r, const Context& context) {

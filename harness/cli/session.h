@@ -1,6 +1,7 @@
 #pragma once
 /// One stay of an orchestrator in an out folder: the lock, the store, the log, and running what plans lack.
 
+#include <functional>
 #include <map>
 #include <string>
 #include <vector>
@@ -29,6 +30,9 @@ class Session {
   /// Where runs run; the site file decides where this is not called.
   void set_backend(BackendArguments backend) { backend_ = std::move(backend); }
 
+  /// Called a few times a second while cells run, with how many runs have ended. Must not take long.
+  void set_while_running(std::function<void(int ended)> call) { while_running_ = std::move(call); }
+
   Store& store() { return store_; }
 
  private:
@@ -39,6 +43,7 @@ class Session {
   Store store_;
   RunLog log_;
   BackendArguments backend_;
+  std::function<void(int)> while_running_;
   std::map<std::string, std::string> primary_metric_;  ///< of suites that experiments declare themselves
 };
 

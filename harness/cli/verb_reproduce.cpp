@@ -1,5 +1,6 @@
 #include <algorithm>
 #include <cstdio>
+#include <optional>
 #include <set>
 
 #include "core/error.h"
@@ -8,6 +9,10 @@
 #include "harness/cli/session.h"
 #include "harness/cli/sweep_run.h"
 #include "harness/common/hash.h"
+#include "harness/schedule/process.h"
+#include "harness/slurm/subprocess.h"
+#include "harness/spec/command_suite.h"
+#include "harness/spec/experiment.h"
 #include "results/registry.h"
 #include "results/report.h"
 
@@ -91,17 +96,69 @@ ReportText bring_report_up_to_date(const Store& store, const std::vector<std::st
   return {summary.index.string(), summary.text};
 }
 
+/// Brings the report up to date while cells run, in a process of its own with the least priority: every minute at most,
+/// and never more than a tenth of the time. What it shows then is what has ended; the last word is the caller's.
+class GrowingReport {
+ public:
+  GrowingReport(const ReproduceArguments& arguments, const Context& context) {
+    std::error_code error;
+    const fs::path self = fs::read_symlink("/proc/self/exe", error);
+    if (error) return;
+    command_ = {"nice", "-n", "19", self.string(), "report", "--quiet", "--out", context.out.string()};
+    for (const auto& name : arguments.only) command_.insert(command_.end(), {"--only", name});
+  }
+  void tell(int ended) {
+    if (command_.empty()) return;
+    if (process_) {
+      if (!process_->poll(kAtMost_s)) return;
+      process_.reset();
+      next_at_ = steady_seconds() + std::max(kPause_s, 9 * (steady_seconds() - began_at_));
+    }
+    if (next_at_ == 0) next_at_ = steady_seconds() + kPause_s;
+    if (ended == shown_ || steady_seconds() < next_at_) return;
+    shown_ = ended;
+    began_at_ = steady_seconds();
+    process_.emplace(command_);
+  }
+
+ private:
+  static constexpr double kPause_s = 60, kAtMost_s = 600;
+  std::vector<std::string> command_;
+  std::optional<Subprocess> process_;
+  double began_at_ = 0, next_at_ = 0;
+  int shown_ = 0;
+};
+
+/// Why the build cannot run the experiment; "" when it can.
+std::string lacking_suite(const fs::path& spec, const Catalog& catalog) {
+  const std::string suite = parse_experiment(read_file(spec), spec.string()).suite;
+  if (is_command_suite(suite) || std::ranges::find(catalog.suites, suite, &SuiteInfo::name) != catalog.suites.end())
+    return "";
+  return spec.stem().string() + ": this build lacks the suite " + suite + "  see: pionbench doctor\n";
+}
+
 int reproduce(const ReproduceArguments& arguments, const Context& context) {
   const Catalog catalog = context.catalog();
   std::vector<PlanSource> sources;
-  for (const auto& path : chosen_specs(arguments.only, context)) sources.push_back({path, {.scale = arguments.scale}});
+  std::string left_out;
+  for (const auto& path : chosen_specs(arguments.only, context)) {
+    // Whoever names an experiment gets the error of planning it.
+    const std::string lack = arguments.only.empty() ? lacking_suite(path, catalog) : "";
+    left_out += lack;
+    if (lack.empty()) sources.push_back({path, {.scale = arguments.scale}});
+  }
+  if (!context.quiet) std::fputs(left_out.c_str(), stderr);
   if (context.dry_run) return print_dry_run(sources, catalog, context);
   auto planned = decide_all(sources, catalog, nullptr);
   Session session(context);
   session.set_backend(arguments.backend);
+  std::optional<GrowingReport> growing(std::in_place, arguments, context);
+  session.set_while_running([&](int ended) { growing->tell(ended); });
   const auto outcome = run_sources(session, sources, std::move(planned), catalog, {arguments.slots}, context);
+  growing.reset();  // two must not write the same files
   const int code = exit_code_of(outcome.report);
   Json json = to_json(outcome);
+  if (!left_out.empty()) json["left_out"] = left_out;
   std::string text = to_text(outcome, context);
   if (code != kInterrupted) {
     const auto written = bring_report_up_to_date(session.store(), arguments.only, context);
