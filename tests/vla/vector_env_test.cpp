@@ -62,7 +62,8 @@ std::array<double, 3> moved_by(const std::vector<Action>& sequence) {
   return out;
 }
 
-// An action is a displacement (LIBERO's: × 0.05 m), so whatever the hand's speed it must arrive: 1 mm is the weld's sag.
+// An action is a displacement (LIBERO's: × 0.05 m), so whatever the hand's speed it must arrive: 1 mm is the weld's
+// sag.
 TEST(VectorEnv, AFullTranslationMovesTheHandFiveCentimetres) {
   const auto moved = moved_by({{1, 0, 0, 0, 0, 0, -1}});
   EXPECT_NEAR(moved[0], .05, .001);

@@ -124,12 +124,31 @@ void fog(Image& image, double strength, double decay, Random& random) {
     }
 }
 
+/// On at least kReferencePixels: enlarged bilinearly, reduced by means. Pixels that change places one by one
+/// leave crumbs, which a small image would show as noise, not as glass.
+template <typename Corruption>
+void at_reference_size(Image& image, const Corruption& corruption) {
+  const int factor = (static_cast<int>(kReferencePixels) + image.size - 1) / image.size;
+  if (factor == 1) return corruption(image);
+  Image large{image.size * factor, std::vector<float>(image.v.size() * static_cast<std::size_t>(factor * factor))};
+  const double middle = (factor - 1) / 2.;
+  for (int y = 0; y < large.size; ++y)
+    for (int x = 0; x < large.size; ++x)
+      for (int c = 0; c < 3; ++c) large.at(y, x, c) = image.sample((y - middle) / factor, (x - middle) / factor, c);
+  corruption(large);
+  const float share = 1.F / static_cast<float>(factor * factor);
+  for (float& v : image.v) v = 0;
+  for (int y = 0; y < large.size; ++y)
+    for (int x = 0; x < large.size; ++x)
+      for (int c = 0; c < 3; ++c) image.at(y / factor, x / factor, c) += share * large.at(y, x, c);
+}
+
 void glass_blur(Image& image, double sigma, int shift, int iterations, Random& random) {
   gaussian_blur(image, sigma);
   for (int k = 0; k < iterations; ++k)
     for (int y = image.size - shift - 1; y >= shift; --y)
       for (int x = image.size - shift - 1; x >= shift; --x) {
-        const int dy = random.below(2 * shift + 1) - shift, dx = random.below(2 * shift + 1) - shift;
+        const int dy = random.below(2 * shift) - shift, dx = random.below(2 * shift) - shift;  // numpy's randint
         for (int c = 0; c < 3; ++c) std::swap(image.at(y, x, c), image.at(y + dy, x + dx, c));
       }
   gaussian_blur(image, sigma);
@@ -171,9 +190,12 @@ void corrupt(std::span<unsigned char> rgb, int size, int noise_number, Random& r
       fog(image, kFog[severity].a, kFog[severity].b, random);
       break;
     default:
-      glass_blur(image, kGlass[severity].sigma * scale,
-                 std::max(1, static_cast<int>(std::lround(kGlass[severity].shift * scale))),
-                 kGlass[severity].iterations, random);
+      at_reference_size(image, [&](Image& large) {
+        const double of_reference = large.size / kReferencePixels;
+        glass_blur(large, kGlass[severity].sigma * of_reference,
+                   static_cast<int>(std::lround(kGlass[severity].shift * of_reference)), kGlass[severity].iterations,
+                   random);
+      });
   }
   std::ranges::transform(image.v, rgb.begin(),
                          [](float v) { return static_cast<unsigned char>(std::clamp(v + .5F, 0.F, 255.F)); });

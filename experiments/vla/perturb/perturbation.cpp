@@ -427,6 +427,8 @@ std::string perturb_instruction(const SuiteTask& task, const Perturbation& p) {
       "guests arrive in ten minutes and the soup is not even warm, so {}",
       "robot, {}, then wait",
   };
+  static const std::string kPlainFrame = "{}, that is all";  // where frame and style would change nothing
+
   static const std::vector<std::pair<std::string, std::string>> kVerbs = {
       {"pick up", "grab"},   {"place it", "set it down"}, {"turn on", "switch on"},
       {"open", "pull open"}, {"push", "slide"},           {"put", "move"},
@@ -443,16 +445,23 @@ std::string perturb_instruction(const SuiteTask& task, const Perturbation& p) {
   const int frame = p.number % frames, style = p.number / frames % 4;
   std::string text = task.instruction;
   const bool verbs = style & 1, looks = (style & 2) != 0;
-  const auto other_verbs = [&] {
+  if (verbs)
     for (const auto& [from, to] : kVerbs) replace(text, from, to);
-  };
-  if (verbs) other_verbs();
-  if (looks)
-    for (const auto& kind : object_kinds())
-      if (std::ranges::any_of(task.file.objects, [&](const Instance& i) { return i.kind == kind.name; }))
+  const auto by_looks = [&](const std::vector<Instance>& instances, const auto& kinds) {
+    for (const auto& kind : kinds)
+      if (std::ranges::any_of(instances, [&](const Instance& i) { return i.kind == kind.name; })) {
+        // LIBERO's instructions say "cream cheese box" for "cream cheese", and "bowl" for "black bowl".
+        replace(text, kind.words + " box", kind.looks);
         replace(text, kind.words, kind.looks);
-  if (frame == 0 && text == task.instruction) other_verbs();  // never the instruction itself
-  std::string out = kFrames[frame];
+        if (text.find(kind.looks) == std::string::npos)
+          replace(text, kind.words.substr(kind.words.rfind(' ') + 1), kind.looks);
+      }
+  };
+  if (looks) {
+    by_looks(task.file.objects, object_kinds());
+    by_looks(task.file.fixtures, fixture_kinds());
+  }
+  std::string out = frame == 0 && text == task.instruction ? kPlainFrame : kFrames[frame];
   out.replace(out.find("{}"), 2, text);
   return out;
 }

@@ -1,27 +1,21 @@
 #pragma once
 /// LIBERO-Plus: one change of a known kind to a task, written as the suffix that LIBERO-Plus gives the task's name.
 ///
-///   category    suffix                                   effect here
-///   Camera      _view_H_V_S_R_E_initstate_0              agent camera only. V then H degrees of orbit about the y and
-///   z
-///                                                        axes through the pivot, distance × S/100, then the aim turned
-///                                                        R degrees about z and E about y. Pivot: 10 cm below the table
-///                                                        top, as LIBERO-Plus's (0, 0, 0.8) under a table at 0.9
-///   Robot       _view_0_0_100_0_0_initstate_K            K 1…500: Panda joints moved by 0.1·ceil(K/100) rad in a
-///   random
-///                                                        direction of joint space; the hand starts where the Panda's
-///                                                        hand would then be, relative to its home
-///   Noise       _noise_N                                 N 1…50, agent view only, fresh every frame: 10 severities
-///   each
-///                                                        of motion blur, gaussian blur, zoom blur, fog, glass blur
-///   Language    _language_K_view_0_0_100_0_0_initstate_0 the instruction said otherwise (templates, not an LLM's
-///   texts) Light       _light_K                                 diffuse colour, direction, specular, shadows of the
-///   key light
-///                                                        (LIBERO-Plus's values are in its assets; ranges are ours)
-///   Background  _table_K, _tb_K                          other table surface; other table and wall
-///   Layout      _add_K                                   ceil(K/6) extra objects (1 to 5)
-///               _levelL_sampleS                          every region moved by at most 0.01·L m (Spatial, Goal),
-///                                                        0.015·L m (Long), 0.03·L m (Object, Robot); L 1…5, S 0…3
+///   Camera      _view_H_V_S_R_E_initstate_0: agent camera only. V, then H degrees of orbit about the y and z axes
+///               through the pivot, distance × S/100, then the aim turned R degrees about z and E about y. Pivot:
+///               10 cm below the table top, as LIBERO-Plus's (0, 0, 0.8) under a table at 0.9.
+///   Robot       _view_0_0_100_0_0_initstate_K, K 1…500: Panda joints moved by 0.1·ceil(K/100) rad in a random
+///               direction; the hand starts where the Panda's would then be, relative to its home.
+///   Noise       _noise_N, N 1…50: agent view only, fresh every frame; ten severities each of motion blur, gaussian
+///               blur, zoom blur, fog, glass blur.
+///   Language    _language_K_view_0_0_100_0_0_initstate_0: the instruction said otherwise, by 48 templates (K modulo
+///               48), not in the texts of a language model.
+///   Light       _light_K: colour, direction, specular and shadows of the key light, ambient. LIBERO-Plus's values are
+///               in its assets; the ranges are ours.
+///   Background  _table_K, _tb_K: other table surface; other table and wall.
+///   Layout      _add_K: ceil(K/6) extra objects (1 to 5).
+///               _levelL_sampleS: every region moved by at most 0.01·L m (Spatial, Goal), 0.015·L m (Long),
+///               0.03·L m (Object, Robot); L 1…5, S 0…3.
 /// Source: LIBERO-plus 4976dc3, task names and libero/libero/envs.
 
 #include <mujoco/mujoco.h>

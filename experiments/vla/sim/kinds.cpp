@@ -159,7 +159,7 @@ std::vector<ObjectKind> make_object_kinds() {
       carton("milk", "milk", "white carton", .019, .019, .074, kWhite, kBlue),
       carton("chocolate_pudding", "chocolate pudding", "flat brown box", .028, .020, .026, kBrown, kCream),
       carton("orange_juice", "orange juice", "orange carton", .020, .020, .070, kOrange, kGreen),
-      bowl("akita_black_bowl", "black bowl", "black bowl", .033, .032, kBlack, kDarkGrey),
+      bowl("akita_black_bowl", "black bowl", "round dark dish", .033, .032, kBlack, kDarkGrey),
       plate("plate", "plate", "white plate", .058, kWhite, {.72F, .80F, .90F, 1}),
       can("ramekin", "ramekin", "small cream pot", .026, .026, kCream, kCream),
       carton("cookies", "cookie box", "teal box", .036, .036, .022, kTeal, kWhite),
@@ -182,7 +182,7 @@ std::vector<ObjectKind> make_object_kinds() {
 /// Two drawers above each other. A fin on each front is what the fingers take; the lower one stands to the side, so
 /// that a hand coming from above passes the upper one.
 FixtureKind wooden_cabinet() {
-  FixtureKind k{.name = "wooden_cabinet", .words = "cabinet"};
+  FixtureKind k{.name = "wooden_cabinet", .words = "cabinet", .looks = "brown chest"};
   constexpr double kX = .10, kY = .115, kH = .16, kWall = .006;
   k.half_extent = {kX, kY}, k.height = kH;
   k.parts = {{"box", {kX, kY, kWall}, {0, 0, kWall}, kWood},
@@ -226,7 +226,7 @@ FixtureKind wooden_cabinet() {
 }
 
 FixtureKind flat_stove() {
-  FixtureKind k{.name = "flat_stove", .words = "stove"};
+  FixtureKind k{.name = "flat_stove", .words = "stove", .looks = "grey cooker with the red plate"};
   constexpr double kHalf = .075, kH = .02;
   k.half_extent = {kHalf, kHalf}, k.height = kH;
   k.parts = {{"box", {kHalf, kHalf, kH / 2}, {0, 0, kH / 2}, {.32F, .34F, .37F, 1}},
@@ -264,20 +264,20 @@ std::vector<Arena> make_arenas() {
                                   {0, -.225},
                                   {0, -.11},
                                   {0, .02},
-                                  {.175, -.21},
+                                  {.175, -.185},
                                   {.175, -.11},
                                   {.175, -.01},
                                   {.175, .09}});
-  const auto before_cabinet = around({{.195, -.24},
+  const auto before_cabinet = around({{.195, -.205},
                                       {.195, -.16},
                                       {.195, -.08},
                                       {.195, 0},
                                       {.195, .08},
                                       {.195, .16},
-                                      {.195, .24},
-                                      {.06, -.25},
-                                      {-.07, -.26},
-                                      {.06, .26},
+                                      {.195, .215},
+                                      {.05, -.225},
+                                      {-.08, -.235},
+                                      {.05, .24},
                                       {-.30, .08},
                                       {-.30, .16},
                                       {-.30, .24}});

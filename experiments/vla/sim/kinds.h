@@ -69,6 +69,7 @@ struct ObjectKind {
 struct FixtureKind {
   std::string name;
   std::string words;
+  std::string looks;  ///< as ObjectKind's
   std::vector<Part> parts;
   std::vector<MovingPart> moving = {};
   std::vector<Place> places = {};

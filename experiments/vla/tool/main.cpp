@@ -3,7 +3,7 @@
 ///   pionbench-vla tasks [SUITE]             suites and tasks
 ///   pionbench-vla expert SUITE              the scripted expert's success, per task
 ///   pionbench-vla frames SUITE FILE.png     both cameras along the expert's episodes
-///   pionbench-vla sheet SUITE FILE.png      one scene under every perturbation
+///   pionbench-vla sheet SUITE FILE.png      one scene under every kind of perturbation
 ///   pionbench-vla demos SUITE FOLDER        demonstrations in LIBERO's HDF5 layout
 ///   pionbench-vla inits                     digests of the fixed initial states
 ///   pionbench-vla mjcf SUITE                the scenes as MuJoCo XML, separated by NUL bytes
@@ -66,7 +66,8 @@ void print_trace(VectorEnv& env, const std::vector<int>& ids, const std::vector<
   }
 }
 
-/// Runs the expert in every episode until all have ended, with noise or a disturbance if asked for; `each_step` sees the state before each action.
+/// Runs the expert in every episode until all have ended, with noise or a disturbance if asked for; `each_step` sees
+/// the state before each action.
 void run_expert(VectorEnv& env, const Options& options, const std::function<void()>& each_step = {}) {
   std::vector<float> actions(static_cast<std::size_t>(env.size()) * kActionSize);
   std::vector<Random> random;
@@ -177,35 +178,61 @@ int tasks(const Options& options) {
   return kDone;
 }
 
-/// A row per category: the agent view of the unperturbed scene, then seven perturbed ones; the wrist view where it
-/// differs.
+/// What the sheet shows of a category, weak before strong. Language is said, not shown.
+std::vector<std::string> sheet_suffixes(Category category) {
+  switch (category) {
+    case Category::kBackground:
+      return {"_table_3", "_table_5", "_table_7", "_table_12", "_tb_4", "_tb_6", "_tb_9"};
+    case Category::kCamera:
+      return {"_view_20_0_100_0_0_initstate_0",   "_view_310_0_100_0_0_initstate_0", "_view_30_15_100_0_0_initstate_0",
+              "_view_300_15_100_0_0_initstate_0", "_view_0_0_130_0_0_initstate_0",   "_view_0_0_190_0_0_initstate_0",
+              "_view_0_0_100_8_352_initstate_0"};
+    case Category::kLayout:
+      return {"_level1_sample0", "_level3_sample1", "_level5_sample2", "_add_2", "_add_9", "_add_20", "_add_30"};
+    case Category::kLight:
+      return {"_light_2", "_light_4", "_light_6", "_light_8", "_light_10", "_light_12", "_light_14"};
+    case Category::kNoise:
+      return {"_noise_5", "_noise_10", "_noise_15", "_noise_25", "_noise_35", "_noise_40", "_noise_48"};
+    case Category::kRobot:
+      return {"_view_0_0_100_0_0_initstate_50",  "_view_0_0_100_0_0_initstate_150", "_view_0_0_100_0_0_initstate_250",
+              "_view_0_0_100_0_0_initstate_330", "_view_0_0_100_0_0_initstate_350", "_view_0_0_100_0_0_initstate_420",
+              "_view_0_0_100_0_0_initstate_450"};
+    case Category::kLanguage:
+    case Category::kNone:
+      return {};
+  }
+  return {};
+}
+
+/// A row per category that changes images: the agent view of the unperturbed scene, then seven perturbed ones.
 int sheet(const Options& options) {
   const auto tasks = chosen_tasks(options);
-  const auto& categories = perturbation_categories();
-  const int columns = options.columns;
-  TileSheet picture(options.size, columns, static_cast<int>(categories.size()), options.scale);
   std::vector<Trial> trials;
-  for (const auto category : categories) {
+  std::vector<Category> rows;
+  std::size_t columns = 0;
+  for (const auto category : perturbation_categories()) {
+    const auto suffixes = sheet_suffixes(category);
+    if (suffixes.empty()) continue;
+    rows.push_back(category);
+    columns = suffixes.size() + 1;
     trials.push_back({&tasks.front(), 0});
-    auto perturbations = perturbed_tasks(tasks, category, columns - 1);
-    for (std::size_t k = 0; k < perturbations.size(); ++k) {
-      auto& p = perturbations[k].perturbation;
-      // Every family of noise, at middle severity first.
-      if (category == Category::kNoise) p.number = static_cast<int>(k % 5 * 10 + (k < 5 ? 5 : 10));
-      trials.push_back({&tasks.front(), 0, p});
-    }
+    for (const auto& suffix : suffixes) trials.push_back({&tasks.front(), 0, parse_perturbation(suffix)});
   }
   VectorEnv env(trials, {.image_size = options.size, .threads = options.threads});
   env.render();
-  for (int i = 0; i < env.size(); ++i) picture.put(i % columns, i / columns, env.image(i, 0));
+  const int across = static_cast<int>(columns);
+  TileSheet picture(options.size, across, static_cast<int>(rows.size()), options.scale);
+  for (int i = 0; i < env.size(); ++i) picture.put(i % across, i / across, env.image(i, 0));
   picture.write(options.file);
-  std::printf("%s\n", label(options.suite).c_str());
+  std::printf("%s: %s\n", label(options.suite).c_str(), tasks.front().instruction.c_str());
   for (int i = 0; i < env.size(); ++i) {
-    if (i % columns == 0)
-      std::printf("row %d, %s:\n", i / columns + 1,
-                  category_name(categories[static_cast<std::size_t>(i / columns)]).c_str());
-    std::printf("  %s%s\n", env.trial(i).perturbation.suffix().c_str(),
-                env.instruction(i) == tasks.front().instruction ? "" : ("  \"" + env.instruction(i) + "\"").c_str());
+    if (i % across == 0) std::printf("row %d, %s:\n", i / across + 1, category_name(rows[i / across]).c_str());
+    std::printf("  %s\n", i % across == 0 ? "unperturbed" : env.trial(i).perturbation.suffix().c_str());
+  }
+  std::printf("Language:\n");
+  for (const int k : {13, 2, 38, 46, 24, 10, 47}) {
+    Perturbation p{.category = Category::kLanguage, .number = k};
+    std::printf("  %s  \"%s\"\n", p.suffix().c_str(), perturb_instruction(tasks.front(), p).c_str());
   }
   return kDone;
 }
@@ -292,7 +319,6 @@ int main(int argc, char** argv) {
   common(sheet_verb);
   sheet_verb->add_option("file", options.file, "PNG to write")->required();
   sheet_verb->add_option("--size", options.size, "pixels (default 64)");
-  sheet_verb->add_option("--columns", options.columns, "pictures per category (default 8)");
   sheet_verb->add_option("--scale", options.scale, "magnification (default 2)");
   auto* demos_verb =
       app.add_subcommand("demos", "record demonstrations, <task>_demo.hdf5 each; --trials says how many (50)");
