@@ -121,9 +121,15 @@ class Expert {
     return move({target[0], target[1], height}, yaw, gripper, height);
   }
 
+  /// Told to open and not moving: the fingertips are stuck in what lies below.
+  bool stuck() const {
+    const mjtNum speed = d_->qvel[m_->body_dofadr[scene_.hand.finger_body[0]]];
+    return d_->ctrl[0] > 0 && std::abs(speed) < .01;
+  }
+
   /// Opens; once open, goes up, since fingertips may press on what lies below.
   Action release() const {
-    const double up = opening() > .055 ? .04 : 0;
+    const double up = opening() > .055 ? .04 : stuck() ? .01 : 0;
     return move({hand_[0], hand_[1], hand_[2] + up}, hand_yaw(), kOpen, 0);
   }
 
@@ -169,16 +175,17 @@ class Expert {
       const auto& other = scene_.objects[atom.other];
       const Vec at = point(d_->xpos + 3 * other.body);
       const double base = at[2] - other.kind->bottom;
+      // The fingers need room to open: they stay above a bowl's rim and a plate's surface.
+      const double fingers = base + other.kind->height + .002;
       const bool bowl = !other.kind->places.empty();
-      // Over a bowl the fingers need room to open: they stay above its rim.
-      if (bowl) return {{at[0], at[1], base + .008 + bottom}, base + other.kind->height + .002};
-      return {{at[0], at[1], base + other.kind->height + bottom + kGap}};
+      if (bowl) return {{at[0], at[1], base + .008 + bottom}, fingers};
+      return {{at[0], at[1], base + other.kind->height + bottom + kGap}, fingers};
     }
     const auto& place = scene_.places[atom.place];
     Vec at = point(d_->site_xpos + 3 * place.site);
     const mjtNum* size = m_->site_size + 3 * place.site;
     at[0] += share_of(atom) * size[0];
-    if (!place.inside) return {{at[0], at[1], at[2] + bottom + kGap}};
+    if (!place.inside) return {{at[0], at[1], at[2] + bottom + kGap}, at[2] + .002};
     double rim = 0;
     if (place.object >= 0) {
       const auto& container = scene_.objects[place.object];
