@@ -27,6 +27,34 @@ std::string seedless_name(const ExperimentRecord::Cell& cell) {
   return name;
 }
 
+/// Runs with marks as few words: which ones stands in the table of runs.
+std::string marked_text(const Evidence& evidence) {
+  std::size_t split = 0, resumed = 0, disturbed = 0;
+  for (const auto& cell : evidence.cells) {
+    if (!cell.is_finished()) continue;
+    split += cell.run->accumulation > 1;
+    resumed += cell.run->attempts > 1;
+    disturbed += !cell.run->disturbance.empty();
+  }
+  std::vector<std::string> parts;
+  if (split) parts.push_back(counted(split, "run") + " in smaller micro-batches after running out of memory");
+  if (resumed) parts.push_back(counted(resumed, "run") + " of several attempts");
+  if (disturbed) parts.push_back(counted(disturbed, "run") + " disturbed by other work on the machine");
+  return join(parts, ", ");
+}
+
+/// "2026-11-24" or "2026-11-20 to 2026-11-24": the days on which the finished runs ended.
+std::string dates_text(const Evidence& evidence) {
+  std::string first, last;
+  for (const auto& cell : evidence.cells) {
+    if (!cell.is_finished() || cell.run->ended_at.size() < 10) continue;
+    const std::string day = cell.run->ended_at.substr(0, 10);
+    if (first.empty() || day < first) first = day;
+    last = std::max(last, day);
+  }
+  return first == last ? first : first + " to " + last;
+}
+
 std::string paper_reference(const Json& spec) {
   const Json paper = spec.value("paper", Json::object());
   for (const char* kind : {"figure", "table"})
@@ -115,6 +143,15 @@ std::string named_cells(const std::vector<const CellEvidence*>& cells) {
   return join(texts, "; ");
 }
 
+std::string run_marks(const RunRow& run) {
+  std::vector<std::string> marks;
+  if (run.accumulation > 1)
+    marks.push_back(std::to_string(run.accumulation) + " micro-batches after running out of memory");
+  if (run.attempts > 1) marks.push_back(std::to_string(run.attempts) + " attempts");
+  if (!run.disturbance.empty()) marks.push_back("disturbed: " + run.disturbance);
+  return join(marks, ", ");
+}
+
 std::string protocol(const Evidence& evidence) {
   std::vector<std::string> rates, by_arm;
   for (const auto& cell : evidence.cells) {
@@ -138,6 +175,8 @@ std::string caption_end(const Evidence& evidence) {
     out += " Counted as a miss: " + diverged + ".";
   if (const auto missing = named_cells(evidence, [](const auto& c) { return !c.is_finished(); }); !missing.empty())
     out += " Missing: " + missing + ".";
+  if (const auto marked = marked_text(evidence); !marked.empty()) out += " Marked: " + marked + ".";
+  if (const auto dates = dates_text(evidence); !dates.empty()) out += " Runs of " + dates + ".";
   return out + " Store " + evidence.digest.substr(0, 12) + ".";
 }
 

@@ -55,7 +55,12 @@ std::string named_cells(const Evidence& evidence, const Select& select) {
   return named_cells(cells);
 }
 
-/// What every caption ends with: experiment, scale, paper figure, protocol, gaps, divergences, store.
+/// What a reader of a result must know of its run, besides the end: "4 micro-batches after running out of memory,
+/// 3 attempts, disturbed: foreign process 4121". "" for a run that went straight through.
+std::string run_marks(const RunRow& run);
+
+/// What every caption ends with: experiment, scale, paper figure, protocol, gaps, divergences, marked runs, date,
+/// store.
 std::string caption_end(const Evidence& evidence);
 
 /// "paper: equal learning rate 0.0003" when all arms have one learning rate; otherwise each arm's rate.

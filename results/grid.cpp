@@ -100,16 +100,20 @@ std::string to_latex(const Grid& grid, std::string_view caption) {
   return out + "\\hline\n\\end{tabular}\n";
 }
 
-std::string to_html(const Grid& grid) {
+std::string to_html(const Grid& grid, const CellWriter& decorated) {
   const auto numeric = numeric_columns(grid);
-  const auto line = [&](const std::vector<std::string>& cells, const std::string& tag) {
+  const auto line = [&](const std::vector<std::string>& cells, const std::string& tag, auto&& inside) {
     std::string out = "<tr>";
     for (std::size_t i = 0; i < cells.size(); ++i)
-      out += "<" + tag + (numeric[i] ? " class=\"number\">" : ">") + html_escaped(cells[i]) + "</" + tag + ">";
+      out += "<" + tag + (numeric[i] ? " class=\"number\">" : ">") + inside(i, cells[i]) + "</" + tag + ">";
     return out + "</tr>\n";
   };
-  std::string out = "<div class=\"scroll\"><table>\n<thead>" + line(grid.columns, "th") + "</thead>\n<tbody>\n";
-  for (const auto& row : grid.rows) out += line(row, "td");
+  const auto plain = [](std::size_t, const std::string& text) { return html_escaped(text); };
+  std::string out = "<div class=\"scroll\"><table>\n<thead>" + line(grid.columns, "th", plain) + "</thead>\n<tbody>\n";
+  for (std::size_t row = 0; row < grid.rows.size(); ++row)
+    out += line(grid.rows[row], "td", [&](std::size_t column, const std::string& text) {
+      return decorated ? decorated(row, column, text) : html_escaped(text);
+    });
   return out + "</tbody>\n</table></div>\n";
 }
 

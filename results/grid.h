@@ -1,6 +1,7 @@
 #pragma once
 /// A rectangle of text and the forms it is written in.
 
+#include <functional>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -17,7 +18,10 @@ std::string to_csv(const Grid& grid);                          ///< a csv_line f
 std::string to_markdown(const Grid& grid);                     ///< a pipe table
 /// A tabular that needs no package; `caption` becomes a comment above it.
 std::string to_latex(const Grid& grid, std::string_view caption);
-std::string to_html(const Grid& grid);   ///< <table>; columns whose cells all begin like numbers are right-aligned
+/// <table>; columns whose cells all begin like numbers are right-aligned. `decorated` writes a cell's inside; by
+/// default the escaped text.
+using CellWriter = std::function<std::string(std::size_t row, std::size_t column, const std::string& text)>;
+std::string to_html(const Grid& grid, const CellWriter& decorated = {});
 std::string to_plain(const Grid& grid);  ///< aligned columns for a terminal
 
 std::string html_escaped(std::string_view text);

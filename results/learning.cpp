@@ -1,6 +1,7 @@
 #include "results/learning.h"
 
 #include <algorithm>
+#include <cstring>
 #include <map>
 #include <set>
 
@@ -8,6 +9,11 @@
 #include "results/stats/interval.h"
 
 namespace pionbench {
+namespace {
+
+constexpr const char* kEvaluation = "evaluation/";
+
+}  // namespace
 
 std::vector<SeedCurve> seed_curves(const Evidence& evidence, const std::string& metric) {
   std::vector<SeedCurve> curves;
@@ -30,14 +36,13 @@ std::vector<SeedCurve> seed_curves(const Evidence& evidence, const std::string& 
   return curves;
 }
 
-std::vector<ArmPoint> arm_points(const std::vector<SeedCurve>& curves, const std::string& arm, const std::string& key,
-                                 const std::string& panel) {
+std::vector<ArmPoint> arm_points(const std::vector<SeedCurve>& curves, const std::string& arm) {
   struct Sample {
     std::vector<double> values, seconds;
   };
   std::map<std::int64_t, Sample> by_step;
   for (const auto& curve : curves) {
-    if (curve.cell->cell.arm != arm || curve.cell->coordinate(key) != panel) continue;
+    if (curve.cell->cell.arm != arm) continue;
     for (const auto& point : curve.points) {
       by_step[point.step].values.push_back(point.value);
       if (point.train_seconds) by_step[point.step].seconds.push_back(*point.train_seconds);
@@ -52,6 +57,31 @@ std::vector<ArmPoint> arm_points(const std::vector<SeedCurve>& curves, const std
   return points;
 }
 
+Yardstick yardstick(const Evidence& evidence) {
+  std::set<std::string> names;
+  for (const auto& cell : evidence.cells)
+    if (cell.is_finished())
+      for (auto& name : evidence.store->series_names(cell.run->run))
+        if (name.starts_with(kEvaluation)) names.insert(std::move(name));
+  if (names.empty()) return {};
+  const auto word_of = [](const std::string& name) {
+    return name.substr(name.find('/', std::strlen(kEvaluation)) + 1);
+  };
+  std::string word = word_of(*names.begin());
+  for (const char* known : {"accuracy", "success", "sampled"})
+    for (const auto& name : names)
+      if (word_of(name) == known) word = known;
+  const auto with = [&](const char* split, const char* other) {
+    for (const char* s : {split, other})
+      if (const std::string name = std::string(kEvaluation) + s + "/" + word; names.contains(name)) return name;
+    for (const auto& name : names)
+      if (word_of(name) == word) return name;
+    return std::string();
+  };
+  const bool is_kind_of_accuracy = word == "sampled" || word == "greedy";
+  return {with("validation", "test"), with("test", "validation"), is_kind_of_accuracy ? word + " accuracy" : word};
+}
+
 std::string seeds_text(const std::vector<SeedCurve>& curves) {
   std::map<std::string, std::size_t> seeds;
   for (const auto& curve : curves) {
@@ -64,10 +94,6 @@ std::string seeds_text(const std::vector<SeedCurve>& curves) {
       std::minmax_element(seeds.begin(), seeds.end(), [](const auto& a, const auto& b) { return a.second < b.second; });
   if (least->second == most->second) return "n = " + counted(most->second, "seed");
   return "n = " + std::to_string(least->second) + " to " + counted(most->second, "seed");
-}
-
-std::string auxiliary_title(const std::string& value) {
-  return value.empty() ? "All runs" : "Auxiliary parameters " + value;
 }
 
 }  // namespace pionbench

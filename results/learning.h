@@ -38,14 +38,19 @@ struct ArmPoint {
   std::optional<double> train_seconds;  ///< mean over the seeds that came here
 };
 
-/// The points of `arm` in `panel` (a value of the coordinate `key`).
-std::vector<ArmPoint> arm_points(const std::vector<SeedCurve>& curves, const std::string& arm, const std::string& key,
-                                 const std::string& panel);
+/// The points of `arm` over the curves given.
+std::vector<ArmPoint> arm_points(const std::vector<SeedCurve>& curves, const std::string& arm);
+
+/// What an experiment is judged by: a metric of its finished runs, read all along (`curve`) and at the end (`final`).
+/// "evaluation/validation/x" and "evaluation/test/x" where there are both, with x the first of sampled, success,
+/// accuracy, whatever else is there.
+struct Yardstick {
+  std::string curve, final;  ///< "" where no run has an evaluation
+  std::string title;         ///< "sampled accuracy"
+};
+Yardstick yardstick(const Evidence& evidence);
 
 /// "n = 3 seeds", "n = 2 to 3 seeds"; of the arms that have any.
 std::string seeds_text(const std::vector<SeedCurve>& curves);
-
-/// "auxiliary parameters frozen": the title of a panel.
-std::string auxiliary_title(const std::string& value);
 
 }  // namespace pionbench

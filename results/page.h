@@ -4,18 +4,20 @@
 #include <string>
 #include <vector>
 
-#include "results/evidence.h"
+#include "results/registry.h"
 #include "results/report.h"
 
 namespace pionbench {
 
 struct PageFigure {
   const ReportItem* item;
-  std::string svg;  ///< "" when it was not rendered
+  const Figure* figure;
+  std::string svg;   ///< "" when it was not rendered
+  std::string film;  ///< an animated PNG; "" for none
 };
 struct PageTable {
   const ReportItem* item;
-  std::string html;
+  const Table* table;
 };
 
 struct PageContent {

@@ -1,11 +1,13 @@
 """Render Vega-Lite specifications to SVG, PDF and PNG, the same bytes every time.
 
-    render.py FOLDER NAME...      reads FOLDER/NAME.vl.json, writes FOLDER/NAME.{svg,pdf,png}
+    render.py FOLDER NAME...      reads FOLDER/NAME.vl.json, writes FOLDER/NAME.{svg,pdf,png};
+                                  where there is NAME.film.json, also the animation NAME.film.png (film.py)
 
-Needs vl-convert-python only; no network. One process renders all figures, because starting the converter costs more
+Needs vl-convert-python, and NumPy for films; no network. One process renders all figures, because starting the converter costs more
 than a figure.
 """
 
+import json
 import re
 import sys
 from pathlib import Path
@@ -24,7 +26,9 @@ def canonical_svg(svg: str, name: str) -> str:
     def rename(match: re.Match) -> str:
         return match.group(1) + ids.setdefault(match.group(2), f"{name}-{len(ids) + 1}") + match.group(3)
 
-    return re.sub(r'(\bid="|url\(#|href="#)([^")]+)([")])', rename, svg)
+    svg = re.sub(r'(\bid="|url\(#)([^")]+)([")])', rename, svg)
+    # Links of marks are anchors of the report's page; Vega makes them relative to a site of its own.
+    return re.sub(r'xlink:href="[^"#]*#', 'href="../index.html#', svg)
 
 
 REFERENCE = re.compile(rb"(\d+) 0 R")
@@ -91,6 +95,11 @@ def render(folder: Path, name: str) -> None:
     (folder / f"{name}.svg").write_text(canonical_svg(svg, name), encoding="utf-8")
     (folder / f"{name}.pdf").write_bytes(canonical_pdf(vl_convert.svg_to_pdf(svg)))
     (folder / f"{name}.png").write_bytes(vl_convert.svg_to_png(svg, scale=PNG_SCALE))
+    order = folder / f"{name}.film.json"
+    if order.exists():
+        import film
+
+        (folder / f"{name}.film.png").write_bytes(film.animate(json.loads(order.read_text(encoding="utf-8"))))
 
 
 def main() -> int:

@@ -6,6 +6,7 @@
 #include <vector>
 
 #include "harness/store/store.h"
+#include "results/claims/claim.h"
 
 namespace pionbench {
 
@@ -26,21 +27,31 @@ struct ReportItem {
   std::vector<std::filesystem::path> files;  ///< relative to the report's folder
 };
 
+/// A figure or table whose experiment the store does not have.
+struct AbsentItem {
+  std::string name, title;
+  std::string command;  ///< that fills it; "" where any sweep of the kind does
+};
+
 struct ReportSummary {
   std::filesystem::path index;  ///< <out>/report/index.html
   std::string digest;           ///< of the store
   std::vector<ReportItem> figures;
   std::vector<ReportItem> tables;
+  std::vector<AbsentItem> absent;  ///< in display order
+  std::vector<claims::Claim> claims;
   std::vector<RunRow> failed;      ///< runs that failed and were not made good by another run of their cell
   std::vector<std::string> notes;  ///< what could not be done, with what mends it
   std::string text;                ///< tables and notes for a terminal
 };
 
-/// Writes <out>/report: index.html, figures/<name>.{svg,pdf,png,vl.json,csv}, tables/<name>.{md,tex,csv}. The same
-/// store gives the same bytes. A report that does not come to its end leaves the one before. Without Python or
-/// vl-convert all but the pictures is written, with a note. UserError when `only` names nothing known.
+/// Writes <out>/report: index.html, figures/<name>.{svg,pdf,png,vl.json,csv}, tables/<name>.{md,tex,csv}, and an
+/// animated figures/<name>.film.png for films. The same store gives the same bytes. A report that does not come to its
+/// end leaves the one before. Without Python or vl-convert all but the pictures is written, with a note. UserError when
+/// `only` names nothing known.
 ReportSummary write_report(const Store& store, const ReportOptions& options);
 
-Json to_json(const ReportSummary& summary);  ///< {"index", "digest", "figures", "tables", "failed", "notes"}
+/// {"index", "digest", "figures", "tables", "absent", "claims", "failed", "notes"}
+Json to_json(const ReportSummary& summary);
 
 }  // namespace pionbench

@@ -1,5 +1,6 @@
 #include "results/style.h"
 
+#include <algorithm>
 #include <map>
 
 namespace pionbench {
@@ -30,6 +31,11 @@ const Family& family_of(const std::string& optimizer) {
 const std::vector<std::vector<int>>& dashes() {
   static const std::vector<std::vector<int>> kDashes = {{1, 0}, {6, 3}, {2, 2}, {8, 3, 2, 3}};
   return kDashes;
+}
+
+/// Names of arms can be long, so more than four stand in rows of three.
+std::size_t legend_columns(const std::vector<ArmStyle>& styles) {
+  return styles.size() <= 4 ? std::max<std::size_t>(styles.size(), 1) : 3;
 }
 
 }  // namespace
@@ -80,6 +86,7 @@ Json vega_lite(Json body) {
         {"fontSize", 13},
         {"fontWeight", 600},
         {"anchor", "start"},
+        {"frame", "group"},
         {"subtitleColor", kTextColor},
         {"subtitleFontSize", 11}}},
       {"concat", {{"spacing", 28}}},
@@ -98,7 +105,8 @@ Json arm_color_encoding(const std::vector<ArmStyle>& styles) {
           {"type", "nominal"},
           {"sort", nullptr},
           {"scale", {{"domain", domain}, {"range", range}}},
-          {"legend", {{"title", nullptr}, {"orient", "top"}, {"columns", 3}, {"symbolType", "stroke"}}}};
+          {"legend",
+           {{"title", nullptr}, {"orient", "top"}, {"columns", legend_columns(styles)}, {"symbolType", "stroke"}}}};
 }
 
 Json arm_dash_encoding(const std::vector<ArmStyle>& styles) {
@@ -111,7 +119,8 @@ Json arm_dash_encoding(const std::vector<ArmStyle>& styles) {
           {"type", "nominal"},
           {"sort", nullptr},
           {"scale", {{"domain", domain}, {"range", range}}},
-          {"legend", {{"title", nullptr}, {"orient", "top"}, {"columns", 3}, {"symbolType", "stroke"}}}};
+          {"legend",
+           {{"title", nullptr}, {"orient", "top"}, {"columns", legend_columns(styles)}, {"symbolType", "stroke"}}}};
 }
 
 }  // namespace pionbench

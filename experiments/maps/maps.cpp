@@ -2,6 +2,7 @@
 /// the very polynomials that the optimizers apply (paper Fig 3). Nothing is trained.
 
 #include "experiments/suite.h"
+#include "optim/spectral/coefficients.h"
 #include "optim/spectral/polynomial.h"
 
 namespace pionbench {
@@ -31,6 +32,8 @@ RunOutcome run_maps(RunContext& context) {
   }
   for (std::int64_t k_p = 0; k_p <= steps; ++k_p)
     write_map(context, "pion", "k_p=" + std::to_string(k_p), optim::pion_map(k_p, steps), grid);
+  write_map(context, "lpmuon", std::to_string(steps), optim::take_steps(optim::find_coefficients("lpmuon"), steps),
+            grid);
   return {};
 }
 
@@ -40,7 +43,8 @@ SuiteEntry maps_suite() {
   SuiteInfo info;
   info.name = "maps";
   info.title = "Scalar spectral maps";
-  info.help = "f(s) of Muon, promotion, suppression and Pion's compositions; no training";
+  info.version = 2;  // 2: LPMuon's map
+  info.help = "f(s) of Muon, promotion, suppression, Pion's compositions and LPMuon; no training";
   info.takes_optimizer = false;
   info.table.settings = {
       int_setting("points", 501, 2, 100001, "grid points on [0, 1]"),

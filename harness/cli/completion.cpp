@@ -6,6 +6,7 @@
 #include "core/files.h"
 #include "harness/cli/planning.h"
 #include "harness/spec/experiment.h"
+#include "results/claims/claim.h"
 #include "results/registry.h"
 
 namespace pionbench {
@@ -47,6 +48,8 @@ Words names_of_kind(const std::string& kind, const Context& context) {
   if (kind == "experiments") return experiment_names(context);
   if (kind == "figures") return figure_names(context);
   Words out;
+  if (kind == "claims")
+    for (const auto& entry : claims::entries()) out.emplace_back(entry.id);
   const Catalog catalog = context.catalog();
   if (kind == "optimizers")
     for (const auto& optimizer : catalog.optimizers) out.push_back(optimizer.name);

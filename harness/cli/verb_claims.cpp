@@ -5,7 +5,6 @@
 #include "core/files.h"
 #include "harness/cli/current_store.h"
 #include "harness/cli/verbs.h"
-#include "harness/spec/yaml.h"
 #include "results/claims/claim.h"
 
 namespace pionbench {
@@ -16,29 +15,11 @@ struct Options {
   std::string scale, markdown;
 };
 
-claims::Reference load_reference(const std::filesystem::path& file) {
-  const auto root = parse_yaml(read_file(file), file.string());
-  const auto* entries = root.find("claims");
-  if (!entries) throw UserError(file.string() + ": no \"claims\"");
-  claims::Reference out;
-  for (const auto& entry : entries->value.map("claims")) {
-    const auto text = [&](const char* key) {
-      const auto* found = entry.value.find(key);
-      if (!found) throw UserError(entry.where + ": claim " + entry.key + " has no \"" + key + "\"");
-      return found->value.scalar(key);
-    };
-    require_known_keys(entry.value.map(entry.key), "field of a claim", {"sentence", "paper", "source", "trust"});
-    out[entry.key] = {text("sentence"), text("paper"), text("source"), text("trust")};
-  }
-  return out;
-}
-
 int run_claims(const Context& context, const Options& options) {
-  const auto reference = load_reference(context.home / "results" / "reference" / "claims.yaml");
   const Store store = open_current_store(context.out);
   const auto evidence = gather(store);
   const claims::Board board(evidence, store.sittings(), options.scale);
-  const auto judged = claims::judge(board, reference, options.only);
+  const auto judged = claims::judge(board, claims::published_claims(), options.only);
   if (!options.markdown.empty() && options.markdown != "-")
     write_file_atomic(options.markdown, claims::to_markdown(judged));
   if (context.json)

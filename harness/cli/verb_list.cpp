@@ -8,11 +8,13 @@
 #include "harness/cli/verbs.h"
 #include "harness/spec/experiment.h"
 #include "harness/spec/plan.h"
+#include "results/claims/claim.h"
+#include "results/registry.h"
 
 namespace pionbench {
 namespace {
 
-const std::vector<std::string> kKinds = {"suites", "optimizers", "experiments", "figures"};
+const std::vector<std::string> kKinds = {"suites", "optimizers", "experiments", "figures", "claims"};
 
 /// One thing that can be listed: a line, the details, and the same as JSON (with "name").
 struct Item {
@@ -119,20 +121,54 @@ std::vector<Item> experiments(const Context& context) {
   return items;
 }
 
-/// The figures and tables of the paper that an experiment regenerates.
+/// What `report` makes: the paper's figures and tables, and those beyond it.
 std::vector<Item> figures(const Context& context) {
+  const auto specs = experiments(context);
   std::vector<Item> items;
-  for (const auto& item : experiments(context)) {
-    const Json& paper = item.json["paper"];
-    for (const auto& [key, word] : {std::pair{"figure", "Figure"}, {"table", "Table"}}) {
-      if (!paper.contains(key)) continue;
-      Item figure = item;
-      const std::string number = std::string(word) + " " + paper[key].get<std::string>();
-      figure.title = number + ": " + item.title;
-      figure.details = number + ": " + item.details + "  regenerate: pionbench reproduce --only " + item.name + "\n";
-      figure.json["number"] = number;
-      items.push_back(std::move(figure));
+  const auto add = [&](const auto& entries, const char* kind, const char* word) {
+    for (const auto& entry : entries) {
+      const std::string experiment = entry.experiment;
+      const auto spec = std::find_if(specs.begin(), specs.end(), [&](const Item& i) { return i.name == experiment; });
+      Item item{entry.name, entry.title, "", {{"name", entry.name}, {"kind", kind}, {"experiment", experiment}}};
+      if (spec != specs.end()) {
+        const Json& paper = spec->json["paper"];
+        if (paper.contains(kind)) {
+          const std::string number = std::string(word) + " " + paper[kind].get<std::string>();
+          item.json["number"] = number;
+          item.title = number + ": " + item.title;
+        }
+        item.json["file"] = spec->json["file"];
+        item.details = item.title + "\n  experiment: " + spec->details + "  regenerate: pionbench reproduce --only " +
+                       entry.name + "\n";
+      } else {
+        item.details =
+            item.title + (experiment.empty() ? "\n  drawn of every experiment that sweeps lr or k_p\n"
+                                             : "\n  experiment: " + experiment + ", which has no file here\n");
+      }
+      item.json["title"] = item.title;
+      items.push_back(std::move(item));
     }
+  };
+  add(pionbench::figures(), "figure", "Figure");
+  add(pionbench::tables(), "table", "Table");
+  return items;
+}
+
+std::vector<Item> paper_claims() {
+  std::vector<Item> items;
+  const auto& published = claims::published_claims();
+  for (const auto& entry : claims::entries()) {
+    const auto& claim = published.at(entry.id);
+    items.push_back({entry.id,
+                     claim.sentence,
+                     claim.sentence + "\n  paper: " + claim.paper + " (" + claim.source + "; trust: " + claim.trust +
+                         ")\n  rule:  " + entry.rule + "\n  judge: pionbench claims --only " + entry.id + "\n",
+                     {{"name", entry.id},
+                      {"title", claim.sentence},
+                      {"rule", entry.rule},
+                      {"paper", claim.paper},
+                      {"source", claim.source},
+                      {"trust", claim.trust}}});
   }
   return items;
 }
@@ -142,6 +178,7 @@ std::vector<Item> items_of(const std::string& kind, const Context& context) {
   if (kind == "optimizers") return optimizers(context);
   if (kind == "experiments") return experiments(context);
   if (kind == "figures") return figures(context);
+  if (kind == "claims") return paper_claims();
   throw UserError(unknown_name("kind of things", kind, kKinds), kUsage);
 }
 
@@ -186,7 +223,7 @@ std::vector<std::string> list_kinds() {
   return kKinds;
 }
 
-const Verb kListVerb = {"list", "What there is: suites, optimizers, experiments, figures",
+const Verb kListVerb = {"list", "What there is: suites, optimizers, experiments, figures, claims",
                         "pionbench list optimizers muon\npionbench list optimizers --markdown > docs/optimizers.md",
                         [](CLI::App& app, const Context& context) {
                           auto arguments = std::make_shared<ListArguments>();

@@ -1,7 +1,6 @@
 #include <algorithm>
 #include <cstdio>
 #include <memory>
-#include <set>
 
 #include "core/error.h"
 #include "harness/cli/current_store.h"
@@ -17,20 +16,18 @@ struct Options {
 };
 
 int print_report_plan(const Store& store, const Context& context, const Options& options) {
-  std::set<std::string> stored;
-  for (const auto& experiment : store.experiments()) stored.insert(experiment.name);
   Json items = Json::array();
-  const auto add = [&](const char* folder, const auto& entries) {
-    for (const auto& entry : entries) {
+  const auto all = gather(store);
+  const auto add = [&](const char* folder, const auto& made) {
+    for (const auto& item : made) {
       const bool is_wanted = options.only.empty() || std::ranges::any_of(options.only, [&](const std::string& name) {
-                               return name == entry.name || name == entry.experiment;
+                               return name == item.entry->name || name == item.evidence->experiment.name;
                              });
-      if (is_wanted && stored.contains(entry.experiment))
-        items.push_back((context.out / "report" / folder / entry.name).string());
+      if (is_wanted) items.push_back((context.out / "report" / folder / item.name).string());
     }
   };
-  add("figures", figures());
-  add("tables", tables());
+  add("figures", figure_items(all));
+  add("tables", table_items(all));
   if (context.json) {
     print_json({{"dry_run", true}, {"items", items}});
     return kDone;

@@ -45,6 +45,7 @@ std::string experiment_of(const std::string& name, const std::vector<fs::path>& 
   }
   const auto look = [&](const auto& entries) -> std::string {
     for (const auto& entry : entries) {
+      if (!*entry.experiment) continue;  // drawn of any sweep: none to run for it
       if (entry.name == name) return entry.experiment;
       if (std::ranges::find(known, entry.name) == known.end()) known.emplace_back(entry.name);
     }

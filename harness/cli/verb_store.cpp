@@ -5,9 +5,12 @@
 #include <memory>
 
 #include "core/error.h"
+#include "core/files.h"
 #include "harness/cli/current_store.h"
+#include "harness/cli/find_result.h"
 #include "harness/cli/verbs.h"
 #include "results/grid.h"
+#include "results/tensorboard.h"
 
 namespace pionbench {
 namespace {
@@ -15,6 +18,8 @@ namespace {
 struct Options {
   std::string action;
   std::string csv = "-";
+  std::string figure;       ///< export: the rows behind it alone
+  std::string tensorboard;  ///< export: a folder for event files
 };
 
 /// With a store too damaged to open there is nothing to verify: that is a problem found, like others.
@@ -99,7 +104,54 @@ std::size_t write_csv_file(const Store& store, const std::filesystem::path& file
                   kInternal);
 }
 
+int export_tensorboard(const Context& context, const Options& options) {
+  if (!options.figure.empty()) throw UserError("--tensorboard exports runs, not figures; leave out --figure", kUsage);
+  const Store store = open_current_store(context.out, context.dry_run);
+  if (context.dry_run) {
+    std::size_t runs = 0;
+    for (const auto& evidence : gather(store))
+      for (const auto& cell : evidence.cells) runs += cell.run.has_value();
+    if (context.json)
+      print_json({{"dry_run", true}, {"folder", options.tensorboard}, {"runs", runs}});
+    else
+      std::printf("would write event files of %s below %s\n", counted(runs, "run").c_str(),
+                  options.tensorboard.c_str());
+    return kDone;
+  }
+  const auto report = write_tensorboard(store, options.tensorboard);
+  if (context.json)
+    print_json({{"folder", options.tensorboard}, {"runs", report.runs}, {"points", report.points}});
+  else if (!context.quiet)
+    std::fprintf(stderr, "%s, %s below %s; look: tensorboard --logdir %s\n", counted(report.runs, "run").c_str(),
+                 counted(report.points, "point").c_str(), options.tensorboard.c_str(), options.tensorboard.c_str());
+  return kDone;
+}
+
+/// Exactly the rows behind a figure or table, or one of its panels.
+int export_figure(const Context& context, const Options& options) {
+  if (context.json && options.csv == "-")
+    throw UserError("--json needs the rows in a file: pionbench store export --figure NAME --csv FILE --json", kUsage);
+  const Store store = open_current_store(context.out, context.dry_run);
+  const auto result = find_result(options.figure, gather(store));
+  const std::string csv = to_csv(result.data);
+  if (options.csv == "-") {
+    std::fputs(csv.c_str(), stdout);
+    return kDone;
+  }
+  if (!context.dry_run) write_file_atomic(options.csv, csv);
+  Json json = {{"file", options.csv}, {"figure", result.name}, {"rows", result.data.rows.size()}};
+  if (context.dry_run) json["dry_run"] = true;
+  if (context.json)
+    print_json(json);
+  else if (!context.quiet)
+    std::fprintf(stderr, "%s%s of %s to %s\n", context.dry_run ? "would write " : "",
+                 counted(result.data.rows.size(), "row").c_str(), result.name.c_str(), options.csv.c_str());
+  return kDone;
+}
+
 int export_metrics(const Context& context, const Options& options) {
+  if (!options.tensorboard.empty()) return export_tensorboard(context, options);
+  if (!options.figure.empty()) return export_figure(context, options);
   if (context.json && options.csv == "-")
     throw UserError("--json needs the rows in a file: pionbench store export --csv FILE --json", kUsage);
   const Store store = open_current_store(context.out, context.dry_run);
@@ -146,13 +198,16 @@ std::vector<std::string> store_actions() {
 
 const Verb kStoreVerb = {
     "store", "Check the store, make it anew from the spools, or export it",
-    "pionbench store verify\npionbench store rebuild\npionbench store export --csv metrics.csv",
+    "pionbench store verify\npionbench store rebuild\npionbench store export --csv metrics.csv\n"
+    "pionbench store export --figure fig6 --csv fig6.csv\npionbench store export --tensorboard tb",
     [](CLI::App& app, const Context& context) {
       auto options = std::make_shared<Options>();
       app.add_option("ACTION", options->action,
                      "verify: compare with the spools; rebuild: make anew from them; export: metrics with their cells")
           ->required();
       app.add_option("--csv", options->csv, "export: the file to write; - is standard output")->capture_default_str();
+      app.add_option("--figure", options->figure, "export: only the rows behind this figure, table or panel");
+      app.add_option("--tensorboard", options->tensorboard, "export: write TensorBoard event files below this folder");
       return Runner([&context, options] { return run_store(context, *options); });
     }};
 

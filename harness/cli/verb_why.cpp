@@ -4,6 +4,7 @@
 #include <set>
 
 #include "core/error.h"
+#include "harness/cli/find_result.h"
 #include "harness/cli/planning.h"
 #include "harness/schedule/run_folder.h"
 #include "harness/spec/config_diff.h"
@@ -226,15 +227,56 @@ class Explainer {
   std::map<std::string, std::string> run_cells_;
 };
 
+/// The runs behind a figure, a table or a panel.
+int explain_result(const std::string& name, const Context& context) {
+  const auto store = open_store_if_any(context.out);
+  const auto result = find_result(name, store ? gather(*store) : std::vector<Evidence>{});
+  std::map<std::string, RunRow> rows;
+  for (auto& run : store->runs()) rows.emplace(run.run, std::move(run));
+  Json sources = Json::array();
+  std::string text = result.name + (result.panel.empty() ? "" : ", panel " + result.panel) + "  " + result.title +
+                     "\n  experiment " + result.experiment + ", scale " + result.scale + "\n";
+  for (const auto& source : result.sources) {
+    sources.push_back({{"panel", source.panel}, {"label", source.label}, {"runs", source.runs}});
+    text +=
+        "  " + (source.panel.empty() || !result.panel.empty() ? "" : "(" + source.panel + ") ") + source.label + "\n";
+    for (const auto& run : source.runs) {
+      const auto row = rows.find(run);
+      const std::string marks = row == rows.end() ? "" : run_marks(row->second);
+      text += "    " + run + "  " + (row == rows.end() ? "" : to_string(row->second.state)) +
+              (marks.empty() ? "" : " (" + marks + ")") + "\n";
+    }
+  }
+  if (result.sources.empty()) text += "  no run behind it yet: pionbench reproduce --only " + result.experiment + "\n";
+  if (context.json)
+    print_json({{"figure", result.name},
+                {"panel", result.panel.empty() ? Json() : Json(result.panel)},
+                {"title", result.title},
+                {"experiment", result.experiment},
+                {"scale", result.scale},
+                {"caption", result.caption},
+                {"sources", sources}});
+  else
+    std::fputs(text.c_str(), stdout);
+  return kDone;
+}
+
 }  // namespace
 
-const Verb kWhyVerb = {"why", "Why a cell will run or not, and which input makes it another than the one that ran",
-                       "pionbench why 3f2a9c\npionbench why 3f2a9c0b1d2e.1 fig2b lr=3e-4 --scale desk",
-                       [](CLI::App& app, const Context& context) {
-                         auto arguments = std::make_shared<WhyArguments>();
-                         app.add_option("CELL", arguments->id, "a cell or a run, or the beginning of one")->required();
-                         add_plan_options(app, arguments->plan, /*required=*/false);
-                         return Runner([&context, arguments] { return Explainer(*arguments, context).explain(); });
-                       }};
+const Verb kWhyVerb = {
+    "why",
+    "Why a cell will run or not, and which input makes it another than the one that ran; which runs"
+    " are behind a figure",
+    "pionbench why 3f2a9c\npionbench why 3f2a9c0b1d2e.1 fig2b lr=3e-4 --scale desk\npionbench why fig6a",
+    [](CLI::App& app, const Context& context) {
+      auto arguments = std::make_shared<WhyArguments>();
+      app.add_option("CELL", arguments->id, "a cell or a run, or the beginning of one; a figure, a table or a panel")
+          ->required();
+      add_plan_options(app, arguments->plan, /*required=*/false);
+      return Runner([&context, arguments] {
+        return names_a_result(arguments->id) ? explain_result(arguments->id, context)
+                                             : Explainer(*arguments, context).explain();
+      });
+    }};
 
 }  // namespace pionbench

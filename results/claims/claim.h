@@ -16,6 +16,7 @@
 #include <vector>
 
 #include "results/evidence.h"
+#include "results/grid.h"
 #include "results/stats/difference.h"
 
 namespace pionbench::claims {
@@ -58,11 +59,13 @@ struct Entry {
 };
 std::span<const Entry> entries();  ///< C1 to C29 in order
 
-/// What the paper says; results/reference/claims.yaml.
+/// What the paper says of a claim.
 struct Published {
   std::string sentence, paper, source, trust;
 };
 using Reference = std::map<std::string, Published>;
+/// results/reference/claims.yaml, as it was when this program was built.
+const Reference& published_claims();
 
 struct Claim {
   const Entry* entry;
@@ -72,6 +75,8 @@ struct Claim {
 /// UserError when the reference lacks a claim. `only`: ids; empty = all; UserError for an unknown one.
 std::vector<Claim> judge(const Board& board, const Reference& reference, const std::vector<std::string>& only = {});
 
+std::string verdict_counts(const std::vector<Claim>& claims);  ///< "3 REPRODUCED, 1 DIFFERS, ..."
+
 /// 1 when one DIFFERS, else 3 when one is UNDERPOWERED or NOT RUN, else 0.
 int exit_code(const std::vector<Claim>& claims);
 
@@ -79,6 +84,8 @@ Json to_json(
     const std::vector<Claim>& claims);  ///< array of {id, sentence, verdict, paper, ours, interval, n, mde, runs, ...}
 std::string to_markdown(const std::vector<Claim>& claims);
 std::string to_plain(const std::vector<Claim>& claims);
+/// {Claim, Verdict, Sentence, Paper, Ours [95 %], n, MDE, Why, Experiment (scale)}, one row a claim.
+Grid to_grid(const std::vector<Claim>& claims);
 
 Finding judge_c1(const Board&);
 Finding judge_c2(const Board&);

@@ -20,16 +20,6 @@ std::string scale_text(const Finding& finding) {
   return finding.experiment.empty() ? "–" : finding.experiment + " (" + finding.scale + ")";
 }
 
-std::string verdict_count(const std::vector<Claim>& claims) {
-  std::string text;
-  for (const auto verdict : {Verdict::kReproduced, Verdict::kDiffers, Verdict::kUnderpowered, Verdict::kNotRun}) {
-    const auto n =
-        std::count_if(claims.begin(), claims.end(), [&](const Claim& c) { return c.finding.verdict == verdict; });
-    text += (text.empty() ? "" : ", ") + std::to_string(n) + " " + to_string(verdict);
-  }
-  return text;
-}
-
 }  // namespace
 
 const char* to_string(Verdict verdict) {
@@ -89,6 +79,16 @@ std::vector<Claim> judge(const Board& board, const Reference& reference, const s
   return out;
 }
 
+std::string verdict_counts(const std::vector<Claim>& claims) {
+  std::string text;
+  for (const auto verdict : {Verdict::kReproduced, Verdict::kDiffers, Verdict::kUnderpowered, Verdict::kNotRun}) {
+    const auto n =
+        std::count_if(claims.begin(), claims.end(), [&](const Claim& c) { return c.finding.verdict == verdict; });
+    text += (text.empty() ? "" : ", ") + std::to_string(n) + " " + to_string(verdict);
+  }
+  return text;
+}
+
 int exit_code(const std::vector<Claim>& claims) {
   int code = kDone;
   for (const auto& claim : claims) {
@@ -121,8 +121,7 @@ Json to_json(const std::vector<Claim>& claims) {
   return rows;
 }
 
-std::string to_markdown(const std::vector<Claim>& claims) {
-  std::string out = verdict_count(claims) + ".\n\n";
+Grid to_grid(const std::vector<Claim>& claims) {
   Grid grid{{"Claim", "Verdict", "Sentence", "Paper", "Ours [95 %]", "n", "MDE", "Why", "Experiment (scale)"}, {}};
   for (const auto& claim : claims) {
     const auto& f = claim.finding;
@@ -130,7 +129,11 @@ std::string to_markdown(const std::vector<Claim>& claims) {
                          claim.published.paper + " (" + claim.published.trust + ")", f.ours.empty() ? "–" : f.ours,
                          f.n ? std::to_string(f.n) : "–", mde_text(f), f.why, scale_text(f)});
   }
-  out += pionbench::to_markdown(grid) + "\nRules:\n\n";
+  return grid;
+}
+
+std::string to_markdown(const std::vector<Claim>& claims) {
+  std::string out = verdict_counts(claims) + ".\n\n" + pionbench::to_markdown(to_grid(claims)) + "\nRules:\n\n";
   for (const auto& claim : claims) out += "- **" + std::string(claim.entry->id) + "** " + claim.entry->rule + "\n";
   return out;
 }
@@ -151,7 +154,7 @@ std::string to_plain(const std::vector<Claim>& claims) {
     if (f.n) out += "n " + std::to_string(f.n) + ", MDE " + mde_text(f) + ", ";
     out += f.why + ", " + scale_text(f) + "\n";
   }
-  return out + "\n" + verdict_count(claims) + "\n";
+  return out + "\n" + verdict_counts(claims) + "\n";
 }
 
 }  // namespace pionbench::claims

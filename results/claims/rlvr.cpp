@@ -3,9 +3,11 @@
 #include <algorithm>
 #include <array>
 #include <cmath>
+#include <map>
 
 #include "results/claims/rules.h"
 #include "results/grid.h"
+#include "results/heads.h"
 #include "results/learning.h"
 #include "results/stats/interval.h"
 
@@ -43,23 +45,39 @@ const Evidence* with_arms(const Board& board, std::span<const char* const> names
   return board.find_any(names);
 }
 
-/// The curve's value at its n-th evaluation after the start.
-Measure evaluation_number(std::size_t n) {
-  return [n](const Evidence& evidence, const CellEvidence& cell) -> std::optional<double> {
-    const auto points = evidence.store->series(cell.run->run, kSampledCurve);
-    if (points.size() > n) return points[n].value;
-    return cell.is_diverged() ? std::optional(0.0) : std::nullopt;
-  };
+/// The curve's value half-way through its evaluations.
+std::optional<double> middle_value(const Evidence& evidence, const CellEvidence& cell) {
+  const auto points = evidence.store->series(cell.run->run, kSampledCurve);
+  if (points.size() > 2 && !cell.is_diverged()) return points[points.size() / 2].value;
+  return cell.is_diverged() ? std::optional(0.0) : std::nullopt;
 }
 
-Finding collapses(const Board& board, const Arm& muon) {
-  const auto* evidence = with_arms(board, kSmallPanel, {muon});
-  if (!evidence) return no_experiment(kSmallPanel);
-  auto start = collect(*evidence, muon, first_value(kSampledCurve));
-  auto early = collect(*evidence, muon, evaluation_number(3));
-  start.label += " at the start";
-  early.label = "at the third evaluation";
-  return all_of({superior(start, early), below(collect(*evidence, muon, final_value(kSampledFinal)), kNearZero)});
+/// How the mean curve goes: its peak, and the evaluation from which it stays below the start.
+std::string course_of(const Evidence& evidence, const Arm& arm) {
+  std::map<std::int64_t, std::vector<double>> by_step;
+  for (const auto& curve : seed_curves(evidence, kSampledCurve))
+    if (arm.keeps(*curve.cell, evidence.store->config_of_cell(curve.cell->cell.cell)))
+      for (const auto& point : curve.points) by_step[point.step].push_back(point.value);
+  if (by_step.size() < 2) return "";
+  const double start = mean(by_step.begin()->second);
+  double peak = start;
+  std::int64_t peak_step = 0;
+  std::size_t below_from = 0, index = 0;
+  for (const auto& [step, values] : by_step) {
+    const double value = mean(values);
+    if (value > peak) {
+      peak = value;
+      peak_step = step;
+    }
+    if (value >= start) below_from = index + 1;
+    ++index;
+  }
+  std::string text = peak_step > 0 ? "rises from " + significant(start, 3) + " to " + significant(peak, 3) +
+                                         " at step " + std::to_string(peak_step) + " first; "
+                                   : "";
+  if (below_from >= by_step.size()) return text + "above its start at the last evaluation";
+  return text + "below its start from evaluation " + std::to_string(below_from) + " of " +
+         std::to_string(by_step.size() - 1) + " on";
 }
 
 Finding snr_order(const Board& board, std::span<const char* const> names, const Arm& higher, const Arm& lower) {
@@ -67,30 +85,11 @@ Finding snr_order(const Board& board, std::span<const char* const> names, const 
   return evidence ? superior_at_every_step(*evidence, higher, lower, kSnr) : no_experiment(names);
 }
 
-bool is_query(const std::string& parameter) {
-  return parameter.find("q_proj") != parameter.npos;
-}
-
-/// Query projection -> variance over heads of a head's mean value over steps.
-std::map<std::string, double> head_variances(const Store& store, const std::string& run, const std::string& name) {
-  std::map<std::string, std::map<int, std::vector<double>>> values;
-  for (const auto& row : store.spectral(run))
-    if (row.head >= 0 && row.name == name && is_query(row.parameter))
-      values[row.parameter][row.head].push_back(row.value);
-  std::map<std::string, double> out;
-  for (const auto& [parameter, heads] : values) {
-    std::vector<double> means;
-    for (const auto& [head, of_head] : heads) means.push_back(mean(of_head));
-    if (const auto sd = sample_sd(means)) out[parameter] = *sd * *sd;
-  }
-  return out;
-}
-
 /// log10 of the mean over layers of the update's variance over heads.
 Measure log_update_variance(double offset) {
   return [offset](const Evidence& evidence, const CellEvidence& cell) -> std::optional<double> {
     double sum = 0;
-    const auto variances = head_variances(*evidence.store, cell.run->run, "update_norm");
+    const auto variances = query_head_variances(*evidence.store, cell.run->run, "update_norm");
     if (variances.empty()) return std::nullopt;
     for (const auto& [parameter, variance] : variances) sum += variance;
     // A variance of exactly 0 would be an infinite lead; 1e-30 is below any that float32 updates have.
@@ -102,7 +101,7 @@ Measure log_update_variance(double offset) {
 Finding initial_heads_differ(const Evidence& evidence) {
   for (const auto& cell : evidence.cells) {
     if (!cell.is_finished()) continue;
-    const auto variances = head_variances(*evidence.store, cell.run->run, "initial_weight_norm");
+    const auto variances = query_head_variances(*evidence.store, cell.run->run, "initial_weight_norm");
     if (variances.empty()) continue;
     double least = 1e300;
     for (const auto& [parameter, variance] : variances) least = std::min(least, variance);
@@ -123,7 +122,18 @@ Finding judge_c11(const Board& board) {
 }
 
 Finding judge_c12(const Board& board) {
-  return collapses(board, released_muon("whole"));
+  const Arm muon = released_muon("whole");
+  const auto* evidence = with_arms(board, kSmallPanel, {muon});
+  if (!evidence) return no_experiment(kSmallPanel);
+  auto start = collect(*evidence, muon, first_value(kSampledCurve)), middle = collect(*evidence, muon, middle_value);
+  start.label += " at the start";
+  middle.label = "half-way";
+  auto finding =
+      all_of({superior(start, middle), below(collect(*evidence, muon, final_value(kSampledFinal)), kNearZero)});
+  // "Within a few evaluations" names no number, and a peak before the fall is neither claimed nor denied.
+  if (const auto course = course_of(*evidence, muon); !course.empty() && finding.verdict != Verdict::kNotRun)
+    finding.ours += "; " + course;
+  return finding;
 }
 
 Finding judge_c13(const Board& board) {
@@ -137,7 +147,15 @@ Finding judge_c13(const Board& board) {
 }
 
 Finding judge_c14(const Board& board) {
-  return collapses(board, released_muon("per-head"));
+  const Arm muon = released_muon("per-head");
+  const auto* evidence = with_arms(board, kSmallPanel, {muon});
+  if (!evidence) return no_experiment(kSmallPanel);
+  auto start = collect(*evidence, muon, first_value(kSampledFinal)),
+       end = collect(*evidence, muon, final_value(kSampledFinal));
+  const auto near_zero = below(end, kNearZero);
+  start.label += " at the start";
+  end.label = "at the end";
+  return all_of({superior(start, end), near_zero});
 }
 
 Finding judge_c15(const Board& board) {

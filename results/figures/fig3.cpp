@@ -4,6 +4,7 @@
 #include <cmath>
 
 #include "core/error.h"
+#include "results/panels.h"
 #include "results/registry.h"
 #include "results/style.h"
 
@@ -22,6 +23,12 @@ constexpr std::array kPanels = {
     Panel{"suppression", "(c) Suppression, t steps", "steps t"},
     Panel{"pion", "(d) Pion: promotion, then suppression", "k_p"},
 };
+
+std::string panel_of(const std::string& curve) {
+  for (std::size_t i = 0; i < kPanels.size(); ++i)
+    if (curve == kPanels[i].curve) return panel_letter(i);
+  return "";
+}
 
 // Enough for a printed line; the CSV has every digit.
 double rounded(double x) {
@@ -82,16 +89,22 @@ Json view(const Panel& panel, const std::vector<Curve>& curves, double top) {
 
 Figure make_fig3(const Evidence& evidence) {
   std::vector<Curve> curves;
-  Figure figure{.title = evidence.title(), .data = {{"curve", "variant", "s", "f"}, {}}};
+  Figure figure{.title = evidence.title(), .data = {{"panel", "curve", "variant", "s", "f", "run"}, {}}};
+  std::string run;
   for (const auto& cell : evidence.cells)
-    if (cell.is_finished()) curves = evidence.store->curves(cell.run->run);
+    if (cell.is_finished()) run = cell.run->run;
+  if (!run.empty()) curves = evidence.store->curves(run);
 
   double top = 1.0;
+  std::erase_if(curves, [](const Curve& curve) { return panel_of(curve.name).empty(); });
   for (const auto& curve : curves)
     for (std::size_t i = 0; i < curve.x.size(); ++i) {
       top = std::max(top, std::ceil(curve.y[i] * 20) / 20);
-      figure.data.rows.push_back({curve.name, curve.variant, exact(curve.x[i]), exact(curve.y[i])});
+      figure.data.rows.push_back(
+          {panel_of(curve.name), curve.name, curve.variant, exact(curve.x[i]), exact(curve.y[i]), run});
     }
+  if (!run.empty())
+    for (const auto& panel : kPanels) figure.sources.push_back({panel_of(panel.curve), panel.curve, {run}});
   Json views = Json::array();
   for (const auto& panel : kPanels) views.push_back(view(panel, curves, top));
   figure.spec = vega_lite({{"concat", views}, {"columns", 2}, {"resolve", {{"scale", {{"color", "independent"}}}}}});

@@ -20,6 +20,7 @@ struct Group {
   std::string auxiliary, arm;
   std::vector<const CellEvidence*> finished;
   std::size_t planned = 0, failed = 0, diverged = 0;
+  std::size_t stopped = 0;  ///< preempted or out of time, and not gone on yet
 };
 
 std::vector<Group> groups(const Evidence& evidence) {
@@ -34,6 +35,8 @@ std::vector<Group> groups(const Evidence& evidence) {
         group.diverged += cell.is_diverged();
         group.failed += cell.run && (cell.run->state == RunState::kFailed || cell.run->state == RunState::kLost ||
                                      cell.run->state == RunState::kOutOfMemory);
+        group.stopped +=
+            cell.run && (cell.run->state == RunState::kPreempted || cell.run->state == RunState::kTimedOut);
       }
       if (group.planned) out.push_back(std::move(group));
     }
@@ -123,9 +126,22 @@ std::string standing(const Group& group) {
   std::vector<std::string> parts;
   if (group.diverged) parts.push_back(std::to_string(group.diverged) + " diverged");
   if (group.failed) parts.push_back(std::to_string(group.failed) + " failed");
-  const std::size_t open = group.planned - group.finished.size() - group.failed;
+  if (group.stopped) parts.push_back(std::to_string(group.stopped) + " stopped before its end");
+  const std::size_t open = group.planned - group.finished.size() - group.failed - group.stopped;
   if (open) parts.push_back(std::to_string(open) + " not finished");
-  return parts.empty() ? "all done" : join(parts, ", ");
+  std::string text = parts.empty() ? "all done" : join(parts, ", ");
+  // What a reader must know of results that are there: docs/scheduling.md.
+  std::size_t split = 0, resumed = 0, disturbed = 0;
+  for (const auto* cell : group.finished) {
+    split += cell->run->accumulation > 1;
+    resumed += cell->run->attempts > 1;
+    disturbed += !cell->run->disturbance.empty();
+  }
+  parts.clear();
+  if (split) parts.push_back(std::to_string(split) + " in micro-batches");
+  if (resumed) parts.push_back(std::to_string(resumed) + " resumed");
+  if (disturbed) parts.push_back(std::to_string(disturbed) + " disturbed");
+  return parts.empty() ? text : text + "; " + join(parts, ", ");
 }
 
 /// The group whose matrices stay as they were, under the same treatment; null where the experiment has none.
@@ -172,6 +188,12 @@ Table make_fig2b_final(const Evidence& evidence) {
          with_interval(values_of(group, sampled)), with_interval(values_of(group, greedy)),
          with_interval(difference, true), seconds.empty() ? kNone : significant(mean(seconds), 3),
          sizes.empty() ? kNone : significant(mean(sizes), 3), standing(group)});
+    std::vector<std::string> runs;
+    for (const auto* cell : group.finished) runs.push_back(cell->run->run);
+    table.cell_runs.push_back({{}, {}, {}, runs, runs, runs, runs, runs, runs});
+    if (!runs.empty())
+      table.sources.push_back(
+          {"", group.arm + (group.auxiliary.empty() ? "" : ", auxiliary " + group.auxiliary), runs});
     std::vector<std::string> row = {evidence.experiment.name,
                                     evidence.experiment.scale,
                                     group.auxiliary,

@@ -105,6 +105,9 @@ TEST_F(Claims, C5ComparesTimesOfTheNewestSittingThatHasThem) {
   sitting("2", 101, 130);
   EXPECT_EQ(verdict("C5"), Verdict::kDiffers) << finding("C5").ours;
   EXPECT_THAT(finding("C5").why, HasSubstr("slower"));
+  sitting("2a", 20, 20);  // no polynomial to evaluate: cheaper than claimed is no dearer
+  EXPECT_EQ(verdict("C5"), Verdict::kReproduced) << finding("C5").ours;
+  EXPECT_THAT(finding("C5").why, HasSubstr("faster"));
   sitting("3", 101, 101, 20);
   EXPECT_EQ(verdict("C5"), Verdict::kUnderpowered) << finding("C5").ours;
 }
@@ -151,6 +154,21 @@ TEST_F(Claims, OfASmallPanelAreReproducedWhereTheDataShowThem) {
   EXPECT_EQ(finding("C13").n, 6);
   EXPECT_EQ(finding("C13").runs.size(), 6u);
   EXPECT_EQ(finding("C13").scale, "quick");
+}
+
+TEST_F(Claims, C12LooksAtTheFallAndNamesARiseBeforeIt) {
+  auto m = small_panel({});
+  const auto before = m.value;
+  // Up first, as measured at the quick scale: 0.33, 0.6, 0.1, 0.015.
+  m.value = [=](const Place& p) { return p.arm == "Muon, scale 5" && p.step == 10 ? 0.6 + noise(p) : before(p); };
+  add_made_up(store_, m);
+  EXPECT_EQ(verdict("C12"), Verdict::kReproduced) << finding("C12").ours << "; " << finding("C12").why;
+  EXPECT_THAT(finding("C12").ours, HasSubstr("at step 10 first; below its start from evaluation 2 of 3 on"));
+  clear();
+  // Slow: still above its start half-way, though it ends near 0.
+  m.value = [=](const Place& p) { return p.arm == "Muon, scale 5" && p.step % 30 ? 0.6 + noise(p) : before(p); };
+  add_made_up(store_, m);
+  EXPECT_EQ(verdict("C12"), Verdict::kDiffers) << finding("C12").ours;
 }
 
 TEST_F(Claims, OfASmallPanelDifferWhereTheDataShowTheContrary) {

@@ -7,10 +7,11 @@
 #include <sstream>
 
 #include "core/error.h"
+#include "core/files.h"
 #include "results/evidence.h"
 #include "results/registry.h"
 #include "results/style.h"
-#include "tests/results/synthetic.h"
+#include "tests/results/everything.h"
 
 namespace pionbench {
 namespace {
@@ -105,6 +106,147 @@ TEST_F(Report, TheSameStoreGivesTheSameBytes) {
     EXPECT_TRUE(rebuilt.at(name) == bytes) << name << " after a rebuild";
   }
   EXPECT_EQ(before.size(), rebuilt.size());
+}
+
+/// Two policies' films of one episode, made by another writer of PNG; false without NumPy.
+bool add_film(Store& store) {
+  MadeUp m{.name = "film",
+           .arms = {{"AdamW"}, {"Muon", "muon"}, {"Pion", "pion"}},
+           .metrics = {"evaluation/test/success"},
+           .seeds = 1};
+  m.value = [](const auto&) { return 0.5; };
+  m.is_run = [](const auto& p) { return p.arm != "Muon"; };
+  bool is_written = true;
+  m.more = [&](RunSpool& run, const std::string& arm, int) {
+    fs::create_directories(run.folder() / "artifacts");
+    const int frames = arm == "Pion" ? 3 : 5;
+    std::string command = variable("PIONBENCH_PYTHON") + " -B " + variable("PIONBENCH_HOME");
+    command += "/tests/tools/make_strip.py " + (run.folder() / "artifacts/film_0.png").string() + " 96 " +
+               std::to_string(frames);
+    is_written = is_written && std::system((command + (arm == "Pion" ? " 200" : " 100")).c_str()) == 0;
+    const Json episode = {{"file", "film_0.png"},
+                          {"frames", frames},
+                          {"task", "put_the_milk_in_the_basket"},
+                          {"instruction", "put the milk in the basket"},
+                          {"init", 0},
+                          {"category", "none"},
+                          {"suite", "vla/object-plus"},
+                          {"status", arm == "Pion" ? "success" : "failure"},
+                          {"steps", frames - 1}};
+    write_file_atomic(run.folder() / "artifacts/film.json",
+                      Json{{"frame_size", 96}, {"frames_per_second", 20}, {"episodes", {episode}}}.dump());
+  };
+  add_made_up(store, m);
+  return is_written;
+}
+
+TEST_F(Report, AFilmStandsOnThePageAndInAFile) {
+  if (!fs::exists(options_with_python().python)) GTEST_SKIP() << "no Python at PIONBENCH_PYTHON";
+  if (!add_film(store_)) GTEST_SKIP() << "no NumPy at PIONBENCH_PYTHON";
+  const auto summary = write_report(store_, options_with_python());
+  ASSERT_THAT(summary.notes, IsEmpty());
+  ASSERT_EQ(summary.figures.size(), 1u);
+  EXPECT_THAT(summary.figures[0].caption, HasSubstr("\"put the milk in the basket\""));
+  EXPECT_THAT(summary.figures[0].caption, HasSubstr("Missing: Muon"));
+  const auto report = folder_.path() / "report";
+  EXPECT_FALSE(fs::exists(report / "figures/video1.film.json"));  // it names this machine's files
+  std::string command = variable("PIONBENCH_PYTHON") + " -B " + variable("PIONBENCH_HOME");
+  command += "/tests/tools/make_strip.py check " + (report / "figures/video1.film.png").string() + " > " +
+             (folder_.path() / "check.json").string();
+  ASSERT_EQ(std::system(command.c_str()), 0);
+  const Json film = Json::parse(read_file(folder_.path() / "check.json"));
+  EXPECT_EQ(film["frames"], 5);
+  EXPECT_EQ(film["width"], 3 * (192 + 8) + 8);
+  // Frame f of AdamW's strip has 8 f + x in green; it is drawn at twice its size.
+  EXPECT_EQ(film["pixels"][4], Json({100, 33, 8}));
+  EXPECT_EQ(film["delays"], Json({{1, 20}, {1, 20}, {1, 20}, {1, 20}, {2, 1}}));
+  const std::string page = read_file(summary.index);
+  EXPECT_THAT(page, HasSubstr("src=\"data:image/png;base64,iVBORw0KGgo"));
+}
+
+TEST_F(Report, LinksMarksAndCellsToRunsThatThePageLists) {
+  if (!fs::exists(options_with_python().python)) GTEST_SKIP() << "no Python at PIONBENCH_PYTHON";
+  add_fig2b(store_, with_gaps());
+  add_fig3(store_);
+  const std::string page = read_file(write_report(store_, options_with_python()).index);
+  std::set<std::string> ids;
+  for (std::size_t at = 0; (at = page.find(" id=\"", at)) != page.npos; ++at)
+    ids.insert(page.substr(at + 5, page.find('"', at + 5) - at - 5));
+  std::size_t links = 0;
+  for (std::size_t at = 0; (at = page.find("href=\"#", at)) != page.npos; ++at, ++links) {
+    const std::string target = page.substr(at + 7, page.find('"', at + 7) - at - 7);
+    EXPECT_TRUE(ids.contains(target)) << target;
+  }
+  EXPECT_GT(links, 500u);
+  EXPECT_THAT(page, Not(HasSubstr("index.html#")));
+  EXPECT_THAT(read_file(folder_.path() / "report/figures/fig2b.svg"), HasSubstr("href=\"../index.html#runs-"));
+}
+
+TEST_F(Report, NamesInOneLineEachWhatTheStoreHasNot) {
+  add_fig3(store_);
+  const auto summary = write_report(store_, options_without_python());
+  std::set<std::string> absent;
+  for (const auto& item : summary.absent) absent.insert(item.name);
+  for (const char* name : {"fig1a", "fig2b", "fig6", "table1", "video1", "lr-sensitivity"})
+    EXPECT_TRUE(absent.contains(name));
+  EXPECT_FALSE(absent.contains("fig3"));
+  EXPECT_EQ(absent.size() + 1, figures().size() + tables().size());
+  const std::string page = read_file(summary.index);
+  EXPECT_THAT(page, HasSubstr("<b>fig6</b>"));
+  EXPECT_THAT(page, HasSubstr("<code>pionbench reproduce --only fig6</code>"));
+}
+
+TEST_F(Report, HasTheClaimsWithTheirVerdicts) {
+  add_fig3(store_);
+  const auto summary = write_report(store_, options_without_python());
+  EXPECT_EQ(summary.claims.size(), 29u);
+  const std::string page = read_file(summary.index);
+  EXPECT_THAT(page, HasSubstr("<h2 id=\"claims\">"));
+  EXPECT_THAT(page, HasSubstr("<span class=\"verdict REPRODUCED\">REPRODUCED</span>"));
+  EXPECT_THAT(page, HasSubstr("<li id=\"claim-C3\">C3: "));
+  EXPECT_EQ(to_json(summary).at("claims").size(), 29u);
+}
+
+TEST_F(Report, MarksRunsThatDidNotGoStraightThrough) {
+  add_fig2b(store_);
+  auto all = gather(store_);
+  auto& run = *all[0].cells[0].run;
+  EXPECT_EQ(run_marks(run), "");
+  run.attempts = 3;
+  run.accumulation = 4;
+  run.disturbance = "foreign process 4121 on GPU 0";
+  EXPECT_EQ(run_marks(run),
+            "4 micro-batches after running out of memory, 3 attempts, disturbed: foreign process 4121 on GPU 0");
+  EXPECT_THAT(caption_end(all[0]),
+              HasSubstr("Marked: 1 run in smaller micro-batches after running out of memory, 1 run of "
+                        "several attempts, 1 run disturbed by other work on the machine."));
+  const auto table = make_fig2b_final(all[0]);
+  EXPECT_EQ(table.display.rows[0].back(), "all done; 1 in micro-batches, 1 resumed, 1 disturbed");
+}
+
+TEST_F(Report, DrawsEveryFigureThereIsAndTheSameBytesEachTime) {
+  if (!fs::exists(options_with_python().python)) GTEST_SKIP() << "no Python at PIONBENCH_PYTHON";
+  add_everything(store_);
+  const bool has_film = add_film(store_);
+  const auto first = write_report(store_, options_with_python());
+  ASSERT_THAT(first.notes, IsEmpty());
+  EXPECT_THAT(first.absent, IsEmpty());
+  std::size_t films = 0;
+  for (const auto& figure : first.figures) {
+    std::set<std::string> suffixes;
+    for (const auto& file : figure.files)
+      suffixes.insert(file.filename().string().substr(file.filename().string().find('.')));
+    for (const char* suffix : {".svg", ".pdf", ".png", ".csv", ".vl.json"})
+      EXPECT_TRUE(suffixes.contains(suffix)) << figure.name << suffix;
+    films += suffixes.contains(".film.png");
+  }
+  EXPECT_EQ(films, has_film ? 1u : 0u);
+  const auto before = contents(folder_.path() / "report");
+  Store::rebuild(folder_.path());
+  write_report(Store(folder_.path(), Store::Mode::kReadOnly), options_with_python());
+  const auto again = contents(folder_.path() / "report");
+  EXPECT_EQ(before.size(), again.size());
+  for (const auto& [name, bytes] : before) EXPECT_TRUE(again.at(name) == bytes) << name;
 }
 
 TEST_F(Report, IsWrittenWithoutPythonAndSaysWhatIsLacking) {

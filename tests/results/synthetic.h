@@ -104,12 +104,18 @@ struct MadeUp {
   /// Further events of a run.
   std::function<void(RunSpool&, const std::string& arm, int seed)> more = [](auto&, const auto&, int) {};
   std::string scale = "quick";
+  /// Cells for which this is false are planned and have no run (`step` and `metric` are empty).
+  std::function<bool(const Place&)> is_run = [](const auto&) { return true; };
+  Json defaults = Json::object();  ///< of the experiment file
 };
 
 inline void add_made_up(Store& store, const MadeUp& m) {
-  ExperimentRecord e{.name = m.name, .scale = m.scale, .spec = {{"title", m.name}, {"arms", Json::object()}}};
+  ExperimentRecord e{.name = m.name,
+                     .scale = m.scale,
+                     .spec = {{"title", m.name}, {"arms", Json::object()}, {"defaults", m.defaults}}};
   for (const auto& arm : m.arms) {
     e.arms.push_back(arm.name);
+    e.spec["arms"][arm.name] = {{"optimizer", arm.optimizer}};
     for (const auto& setting : m.settings)
       for (int seed = 0; seed < m.seeds; ++seed) {
         CellConfig c = config(seed, arm.optimizer);
@@ -118,6 +124,7 @@ inline void add_made_up(Store& store, const MadeUp& m) {
         auto point = setting;
         point["seed"] = std::to_string(seed);
         e.cells.push_back({content_hash(to_json(c)), arm.name, point});
+        if (!m.is_run({arm.name, setting, seed, 0, ""})) continue;
         RunSpool run(store.out(), c);
         run.start();
         for (int step = 0; step <= m.steps; step += m.every) {

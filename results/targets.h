@@ -1,0 +1,28 @@
+#pragma once
+/// Time to target: one target for each setting, the same for all arms.
+
+#include <string>
+#include <vector>
+
+#include "results/panels.h"
+#include "results/stats/survival.h"
+
+namespace pionbench {
+
+struct Reaching {
+  const CellEvidence* cell;
+  stats::TimeToTarget steps, seconds;
+};
+
+struct TargetSetting {
+  Panel panel;
+  std::string reference;       ///< the arm that set the target: the first AdamW, else the first arm
+  double target = 0;           ///< median over its seeds of its last value on the curve's split
+  std::vector<Reaching> runs;  ///< of all arms; a diverged run never comes there
+};
+
+/// Settings in display order; those where the reference has no finished run are left without runs. Where the experiment
+/// sweeps tuned settings, each arm stands with the trial that the validation split chooses.
+std::vector<TargetSetting> target_settings(const Evidence& evidence);
+
+}  // namespace pionbench
