@@ -74,7 +74,7 @@ class VectorEnv {
 
   /// LIBERO's state row: [time, qpos, qvel].
   std::vector<double> libero_state(int i) const;
-  /// function(i, model, data) with positions and contacts computed, on several threads.
+  /// function(i, model, data) with positions (mj_kinematics) and contacts computed, on several threads.
   void inspect(std::span<const int> ids, const std::function<void(int, const mjModel*, const mjData*)>& function);
 
  private:
