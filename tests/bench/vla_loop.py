@@ -2,9 +2,13 @@
 
 usage: MUJOCO_GL=osmesa vla_loop.py BUILD [SUITE] [PIXELS]     e.g. vla_loop.py build/release vla/object 64
 
-Python: per environment 10 x mj_step under the same interpolated mocap target, the contacts' positions, two frames by
-mujoco.Renderer; one environment after the other, as a Python evaluation loop does. Ours: vla_bench's rollout, on
-one thread and on all. Each is measured three times in turn; the medians are compared.
+One environment step is the same work on all sides: 10 physics steps under an interpolated mocap target, positions and
+contacts after them, an agent and a wrist frame as uint8, turned by 180 degrees. 16 environments, the suite's scenes in
+turn, from their initial states. The Python peers:
+  plain  what an evaluation loop looks like: one environment after the other, mujoco.Renderer per environment
+  tuned  one GL context and the low-level functions that mujoco.Renderer calls, drawing straight into one array
+Ours is vla_bench's rollout, on one thread and on every core. Everything is measured in turn, five times; ratios are
+medians of ours over medians of theirs.
 """
 import json
 import os
@@ -18,42 +22,92 @@ os.environ.setdefault("LP_NUM_THREADS", "0")
 import mujoco
 import numpy as np
 
-build, suite, pixels = sys.argv[1], (sys.argv + ["", "vla/object"])[2] or "vla/object", int((sys.argv + ["", "", "64"])[3] or 64)
-EPISODES, SECONDS = 16, 2.0
+arguments = sys.argv[1:] + [None] * 3
+build, suite, pixels = arguments[0], arguments[1] or "vla/object", int(arguments[2] or 64)
+if build is None:
+    sys.exit(__doc__)
+EPISODES, ROUNDS, SECONDS, SUBSTEPS = 16, 5, 0.7, 10
+CAMERAS = ("agentview", "eye_in_hand")
+CORES = len(os.sched_getaffinity(0))
 
 
-class PythonEnvironment:
-    def __init__(self, xml, renderer):
+class Environment:
+    def __init__(self, xml):
         self.model = mujoco.MjModel.from_xml_string(xml)
         self.data = mujoco.MjData(self.model)
-        self.renderer = renderer or mujoco.Renderer(self.model, pixels, pixels)
-        self.hand = self.model.body("hand").id
+        mujoco.mj_resetDataKeyframe(self.model, self.data, 0)
+        mujoco.mj_forward(self.model, self.data)
+
+    def targets(self, action):
+        start = self.data.mocap_pos[0].copy()
+        return [start + k / SUBSTEPS * 0.05 * action[:3] for k in range(1, SUBSTEPS + 1)]
 
     def step(self, action):
         model, data = self.model, self.data
-        start = data.mocap_pos[0].copy()
-        target = start + 0.05 * action[:3]
-        for k in range(1, 11):
-            data.mocap_pos[0] = start + k / 10 * (target - start)
-            data.ctrl[:] = -0.03 if action[6] > 0 else 0.047
+        data.ctrl[:] = -0.03 if action[6] > 0 else 0.047
+        for target in self.targets(action):
+            data.mocap_pos[0] = target
             mujoco.mj_step(model, data)
         mujoco.mj_fwdPosition(model, data)
 
-    def render(self):
+
+class Plain:
+    def __init__(self, scenes):
+        self.environments = [Environment(scenes[i % len(scenes)]) for i in range(EPISODES)]
+        self.renderers = [mujoco.Renderer(e.model, pixels, pixels) for e in self.environments]
+
+    def step(self, actions):
         frames = []
-        for camera in ("agentview", "eye_in_hand"):
-            self.renderer.update_scene(self.data, camera)
-            frames.append(self.renderer.render())
+        for environment, renderer, action in zip(self.environments, self.renderers, actions):
+            environment.step(action)
+            for camera in CAMERAS:
+                renderer.update_scene(environment.data, camera)
+                frames.append(renderer.render()[::-1, ::-1])
         return frames
 
 
-def python_rate(environments, rng):
+class Tuned:
+    def __init__(self, scenes):
+        self.environments = [Environment(scenes[i % len(scenes)]) for i in range(EPISODES)]
+        model = self.environments[0].model
+        self.gl = mujoco.GLContext(pixels, pixels)
+        self.gl.make_current()
+        self.scene, self.context = mujoco.MjvScene(model, 600), mujoco.MjrContext(model, 50)
+        mujoco.mjr_resizeOffscreen(pixels, pixels, self.context)
+        mujoco.mjr_setBuffer(mujoco.mjtFramebuffer.mjFB_OFFSCREEN, self.context)
+        flags = mujoco.mjtRndFlag
+        for flag in (flags.mjRND_SHADOW, flags.mjRND_REFLECTION, flags.mjRND_SKYBOX, flags.mjRND_FOG, flags.mjRND_HAZE):
+            self.scene.flags[flag] = 0
+        self.option = mujoco.MjvOption()
+        self.option.sitegroup[:] = 0
+        self.camera = mujoco.MjvCamera()
+        self.camera.type = mujoco.mjtCamera.mjCAMERA_FIXED
+        self.ids = [model.camera(c).id for c in CAMERAS]
+        self.area = mujoco.MjrRect(0, 0, pixels, pixels)
+        self.images = np.zeros((EPISODES, 2, pixels, pixels, 3), np.uint8)
+
+    def render(self):
+        self.gl.make_current()
+        for environment, images in zip(self.environments, self.images):
+            for identity, image in zip(self.ids, images):
+                self.camera.fixedcamid = identity
+                mujoco.mjv_updateScene(environment.model, environment.data, self.option, None, self.camera,
+                                       mujoco.mjtCatBit.mjCAT_ALL, self.scene)
+                mujoco.mjr_render(self.area, self.scene, self.context)
+                mujoco.mjr_readPixels(image, None, self.area, self.context)
+        return self.images[:, :, ::-1, ::-1].copy()
+
+    def step(self, actions):
+        for environment, action in zip(self.environments, actions):
+            environment.step(action)
+        return self.render()
+
+
+def python_rate(peer, actions):
     steps, start = 0, time.perf_counter()
     while time.perf_counter() - start < SECONDS:
-        for environment in environments:
-            environment.step(np.append(rng.uniform(-0.15, 0.1, 6), 1.0))
-            environment.render()
-        steps += len(environments)
+        peer.step(actions)
+        steps += EPISODES
     return steps / (time.perf_counter() - start)
 
 
@@ -65,23 +119,25 @@ def our_rate(threads):
 
 
 def main():
-    scenes = subprocess.run([f"{build}/bin/pionbench-vla", "mjcf", suite], capture_output=True, text=True, check=True).stdout
-    scenes = [s for s in scenes.split("\0") if s.strip()]
-    environments, renderer = [], None
-    for i in range(EPISODES):
-        environments.append(PythonEnvironment(scenes[i % len(scenes)], None))
-    cores = len(os.sched_getaffinity(0))
-    rng = np.random.default_rng(0)
-    rows = {"python": [], 1: [], cores: []}
-    for _ in range(3):
-        rows["python"].append(python_rate(environments, rng))
-        for threads in {1, cores}:
-            rows[threads].append(our_rate(threads))
-    python = statistics.median(rows["python"])
-    print(f"{suite}, {pixels} pixels, two cameras, env steps/s: Python {python:.0f} " + " ".join(f"{r:.0f}" for r in rows["python"]))
-    for threads in sorted({1, cores}):
-        ours = statistics.median(rows[threads])
-        print(f"  ours, {threads} thread(s): {ours:.0f}  ratio {ours / python:.2f}  (" + " ".join(f"{r:.0f}" for r in rows[threads]) + ")")
+    done = subprocess.run([f"{build}/bin/pionbench-vla", "mjcf", suite], capture_output=True, text=True, check=True)
+    scenes = [s for s in done.stdout.split("\0") if s.strip()]
+    actions = np.random.default_rng(0).uniform(-0.15, 0.1, (EPISODES, 7))
+    actions[:, 3:6], actions[:, 6] = 0, 1
+    peers = {"plain": Plain(scenes), "tuned": Tuned(scenes)}
+    rates = {name: [] for name in [*peers, 1, CORES]}
+    for peer in peers.values():
+        peer.step(actions)
+    for _ in range(ROUNDS):
+        for name, peer in peers.items():
+            rates[name].append(python_rate(peer, actions))
+        for threads in {1, CORES}:
+            rates[threads].append(our_rate(threads))
+    print(f"{suite}, {EPISODES} environments, two cameras of {pixels} pixels, environment steps/s, median (range):")
+    middle = {name: statistics.median(r) for name, r in rates.items()}
+    for name, r in rates.items():
+        title = f"Python {name}" if name in peers else f"ours, {name} thread(s)"
+        ratios = "" if name in peers else "  " + ", ".join(f"{middle[name] / middle[p]:.2f} x {p}" for p in peers)
+        print(f"  {title:18} {middle[name]:7.0f} ({min(r):.0f} to {max(r):.0f}){ratios}")
 
 
 main()

@@ -3,6 +3,7 @@
 #include <cmath>
 #include <limits>
 
+#include "experiments/vla/sim/init_state.h"
 #include "tests/vla/fixture.h"
 
 namespace pionbench::vla {
@@ -183,6 +184,41 @@ TEST(Images, AreTheSameAtAnyNumberOfThreads) {
     env.render();
     if (threads == 1) one.assign(env.images().begin(), env.images().end());
     EXPECT_EQ(one, std::vector<unsigned char>(env.images().begin(), env.images().end()));
+  }
+}
+
+TEST(Images, AreTheSameWithAndWithoutWhatLiesOutsideTheView) {
+  // Every task's scene, and views from far around it, where walls and objects cross the picture's edge.
+  for (const auto& suite : task_suites()) {
+    const auto tasks = load_tasks(suite);
+    std::unique_ptr<Renderer> all, culled;
+    for (const auto& task : tasks) {
+      const auto scene = build_scene(task.file);
+      for (const char* suffix : {"", "_view_300_15_100_0_0_initstate_0", "_view_0_0_190_0_0_initstate_0"}) {
+        const ModelPtr model(mj_copyModel(nullptr, scene->model.get()));
+        perturb_model(*scene, parse_perturbation(suffix), model.get());
+        if (!all) all = std::make_unique<Renderer>(model.get(), 64, false);
+        if (!culled) culled = std::make_unique<Renderer>(model.get(), 64);
+        const DataPtr data(mj_makeData(model.get()));
+        const auto qpos = sample_init(*scene, 0);
+        mju_copy(data->qpos, qpos.data(), static_cast<int>(qpos.size()));
+        mj_kinematics(model.get(), data.get());
+        mj_camlight(model.get(), data.get());
+        for (const int camera : {scene->hand.agent_camera, scene->hand.wrist_camera}) {
+          std::vector<unsigned char> a(64 * 64 * 3), b(a.size());
+          all->make_current();
+          all->render(model.get(), data.get(), camera, a);
+          culled->make_current();
+          culled->render(model.get(), data.get(), camera, b);
+          int different = 0, largest = 0;
+          for (std::size_t i = 0; i < a.size(); ++i) {
+            different += a[i] != b[i];
+            largest = std::max(largest, std::abs(static_cast<int>(a[i]) - static_cast<int>(b[i])));
+          }
+          EXPECT_EQ(different, 0) << task.file.name << suffix << " camera " << camera << ", by up to " << largest;
+        }
+      }
+    }
   }
 }
 

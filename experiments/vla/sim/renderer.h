@@ -13,11 +13,15 @@ inline constexpr int kMaxImageSize = 512;
 
 class Renderer {
  public:
-  /// Any scene's model will do: all carry the same materials. Throws UserError when there is no GL.
-  explicit Renderer(const mjModel* model, int image_size);
+  /// Any scene's model will do: all carry the same materials. `cull` leaves out what lies outside the view, for speed:
+  /// the pictures are the same. Throws UserError when there is no GL.
+  explicit Renderer(const mjModel* model, int image_size, bool cull = true);
   ~Renderer();
   Renderer(const Renderer&) = delete;
   Renderer& operator=(const Renderer&) = delete;
+
+  /// Needed before render where another context has been current in this thread.
+  void make_current() { gl_->make_current(); }
 
   /// rgb: image_size² × 3 bytes in OpenGL's row order (bottom row first), as LIBERO stores images. `data` needs
   /// kinematics (mj_kinematics, mj_camlight). Lights of `model` that cast shadows do so, at some times the cost.
@@ -25,6 +29,7 @@ class Renderer {
 
  private:
   int size_;
+  bool cull_;
   std::unique_ptr<GlContext> gl_;
   mjvScene scene_;
   mjvOption option_;

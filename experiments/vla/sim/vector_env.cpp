@@ -73,29 +73,41 @@ VectorEnv::VectorEnv(std::vector<Trial> trials, const EnvOptions& options)
     episode.instruction = perturb_instruction(*trial.task, trial.perturbation);
     episodes_.push_back(std::move(episode));
   }
+  std::vector<std::vector<int>> layouts;
   for (int i = 0; i < size(); ++i) {
     auto& episode = episodes_[i];
-    auto group = std::ranges::find_if(
-        groups_, [&](const Group& g) { return same_layout(*episodes_[g.episodes.front()].model, *episode.model); });
-    if (group == groups_.end()) group = groups_.insert(groups_.end(), Group{});
-    episode.group = static_cast<int>(group - groups_.begin());
-    episode.sim = static_cast<int>(group->episodes.size());
-    group->episodes.push_back(i);
+    auto layout = std::ranges::find_if(
+        layouts, [&](const auto& ids) { return same_layout(*episodes_[ids.front()].model, *episode.model); });
+    if (layout == layouts.end()) layout = layouts.insert(layouts.end(), std::vector<int>{});
+    episode.layout = static_cast<int>(layout - layouts.begin());
+    layout->push_back(i);
   }
+  // A suite's scenes have many layouts with few simulations each: stepping one layout after the other, on all threads,
+  // would wait for the slowest thread at every one. So batches of one thread each run side by side, several per thread
+  // since episodes end at different times.
+  constexpr int kGroupsPerThread = 4;
+  const int most = threads_ == 1 ? size() : (size() + kGroupsPerThread * threads_ - 1) / (kGroupsPerThread * threads_);
+  for (const auto& ids : layouts)
+    for (std::size_t k = 0; k < ids.size(); ++k) {
+      if (k % static_cast<std::size_t>(most) == 0) groups_.emplace_back();
+      auto& episode = episodes_[ids[k]];
+      episode.group = static_cast<int>(groups_.size()) - 1;
+      episode.sim = static_cast<int>(groups_.back().episodes.size());
+      groups_.back().episodes.push_back(ids[k]);
+    }
   for (auto& group : groups_) {
     std::vector<const mjModel*> models;
     for (const int i : group.episodes) models.push_back(episodes_[i].model.get());
-    const int threads = std::min(threads_, static_cast<int>(models.size()));
-    group.batch = PhysicsBatch::make(std::move(models), threads, options_.engine);
+    group.batch = PhysicsBatch::make(std::move(models), 1, options_.engine);
   }
+  pool_ = std::make_unique<ThreadPool>(std::clamp(size(), 1, threads_));
   proprio_.resize(episodes_.size() * kProprioSize);
   if (options_.image_size > 0 && size() > 0) {
     images_.resize(episodes_.size() * 2 * static_cast<std::size_t>(options_.image_size * options_.image_size) * 3);
-    render_pool_ = std::make_unique<ThreadPool>(std::min(threads_, size()));
-    for (int t = 0; t < render_pool_->size(); ++t) renderers_.push_back(std::make_unique<RenderThread>());
-    render_pool_->on_each([&](int t) {
+    for (int t = 0; t < pool_->size(); ++t) renderers_.push_back(std::make_unique<RenderThread>());
+    pool_->on_each([&](int t) {
       renderers_[t]->renderer = std::make_unique<Renderer>(episodes_.front().model.get(), options_.image_size);
-      renderers_[t]->data.resize(groups_.size());
+      renderers_[t]->data.resize(layouts.size());
     });
   }
   reset();
@@ -103,7 +115,7 @@ VectorEnv::VectorEnv(std::vector<Trial> trials, const EnvOptions& options)
 
 VectorEnv::~VectorEnv() {
   // A GL context is released by the thread that it is bound to.
-  if (render_pool_) render_pool_->on_each([&](int t) { renderers_[t].reset(); });
+  if (!renderers_.empty()) pool_->on_each([&](int t) { renderers_[t].reset(); });
 }
 
 std::vector<int> VectorEnv::running() const {
@@ -155,8 +167,8 @@ void VectorEnv::reset() {
 
 void VectorEnv::advance(std::span<const int> ids, std::span<const float> actions) {
   const auto groups = by_group(ids);
-  for (std::size_t g = 0; g < groups.size(); ++g) {
-    if (groups[g].empty()) continue;
+  pool_->run(static_cast<int>(groups.size()), [&](int, int g) {
+    if (groups[g].empty()) return;
     auto& batch = *groups_[g].batch;
     std::vector<int> sims;
     std::vector<mjtNum> control;
@@ -196,7 +208,7 @@ void VectorEnv::advance(std::span<const int> ids, std::span<const float> actions
       }
     }
     batch.rollout(sims, kSubsteps, control);
-  }
+  });
 }
 
 void VectorEnv::update_proprio(int i) {
@@ -241,15 +253,15 @@ void VectorEnv::step(std::span<const float> actions) {
 void VectorEnv::inspect(std::span<const int> ids,
                         const std::function<void(int, const mjModel*, const mjData*)>& function) {
   const auto groups = by_group(ids);
-  for (std::size_t g = 0; g < groups.size(); ++g) {
-    if (groups[g].empty()) continue;
+  pool_->run(static_cast<int>(groups.size()), [&](int, int g) {
+    if (groups[g].empty()) return;
     std::vector<int> sims;
     for (const int i : groups[g]) sims.push_back(episodes_[i].sim);
     groups_[g].batch->inspect(sims, [&](int sim, mjData* data) {
       const int i = groups_[g].episodes[sim];
       function(i, episodes_[i].model.get(), data);
     });
-  }
+  });
 }
 
 std::span<const unsigned char> VectorEnv::image(int i, int camera) const {
@@ -258,17 +270,17 @@ std::span<const unsigned char> VectorEnv::image(int i, int camera) const {
 }
 
 void VectorEnv::render() {
-  if (!render_pool_) return;
+  if (renderers_.empty()) return;
   std::vector<int> ids;  // those that have moved since they were drawn
   for (int i = 0; i < size(); ++i)
     if (episodes_[i].status == EpisodeStatus::kRunning || episodes_[i].drawn_at != episodes_[i].steps) ids.push_back(i);
   const std::size_t bytes = static_cast<std::size_t>(options_.image_size * options_.image_size) * 3;
-  render_pool_->run(static_cast<int>(ids.size()), [&](int t, int job) {
+  pool_->run(static_cast<int>(ids.size()), [&](int t, int job) {
     const int i = ids[static_cast<std::size_t>(job)];
     auto& episode = episodes_[i];
     auto& thread = *renderers_[t];
     const mjModel* m = episode.model.get();
-    auto& data = thread.data[episode.group];
+    auto& data = thread.data[episode.layout];
     if (!data) data.reset(mj_makeData(m));
     mj_setState(m, data.get(), groups_[episode.group].batch->state(episode.sim), mjSTATE_INTEGRATION);
     mj_kinematics(m, data.get());

@@ -74,7 +74,7 @@ class VectorEnv {
 
   /// LIBERO's state row: [time, qpos, qvel].
   std::vector<double> libero_state(int i) const;
-  /// function(i, model, data) with positions and contacts computed, on several threads.
+  /// function(i, model, data) with positions (mj_kinematics) and contacts computed, on several threads.
   void inspect(std::span<const int> ids, const std::function<void(int, const mjModel*, const mjData*)>& function);
 
  private:
@@ -83,10 +83,11 @@ class VectorEnv {
     std::shared_ptr<const Scene> scene;
     std::shared_ptr<const mjModel> model;  ///< the scene's, or a copy with other looks
     std::string instruction;
-    int group = 0, sim = 0;
+    int layout = 0, group = 0, sim = 0;
     EpisodeStatus status = EpisodeStatus::kRunning;
     int steps = 0, frames = 0, drawn_at = -1;
   };
+  /// Simulations of one layout that are stepped one after the other; groups run side by side.
   struct Group {
     std::vector<int> episodes;
     std::unique_ptr<PhysicsBatch> batch;
@@ -105,7 +106,7 @@ class VectorEnv {
   std::vector<float> proprio_;
   std::vector<unsigned char> images_;
   std::vector<std::unique_ptr<RenderThread>> renderers_;
-  std::unique_ptr<ThreadPool> render_pool_;
+  std::unique_ptr<ThreadPool> pool_;  ///< thread t steps any group and draws with context t
 };
 
 }  // namespace pionbench::vla

@@ -259,10 +259,23 @@ int demos(const Options& options) {
   return kDone;
 }
 
+std::string joined(std::span<const double> values) {
+  std::string out;
+  for (const double v : values) out += (out.empty() ? "" : " ") + std::to_string(v);
+  return out;
+}
+
+/// The keyframe of each scene is its initial state --first (default 0).
 int mjcf(const Options& options) {
   for (const auto& task : chosen_tasks(options)) {
     const auto scene = build_scene(task.file);
-    std::fwrite(scene->mjcf.data(), 1, scene->mjcf.size() + 1, stdout);
+    const auto init = sample_init(*scene, options.first);
+    const auto hand = std::span(init).subspan(static_cast<std::size_t>(scene->hand.qpos), 7);
+    const std::string key = "<keyframe><key name=\"init\" qpos=\"" + joined(init) + "\" mpos=\"" +
+                            joined(hand.first(3)) + "\" mquat=\"" + joined(hand.subspan(3)) + "\"/></keyframe>\n";
+    std::string text = scene->mjcf;
+    text.insert(text.rfind("</mujoco>"), key);
+    std::fwrite(text.data(), 1, text.size() + 1, stdout);
   }
   return kDone;
 }
