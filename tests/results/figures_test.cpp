@@ -94,7 +94,9 @@ void expect_links_are_listed(const Figure& figure) {
     for (const auto& run : source.runs) known.insert("#run-" + run);
   for (const auto& view : views_of(figure.spec))
     for (const auto& row : rows_with(view, "href"))
-      if (!row["href"].is_null()) EXPECT_TRUE(known.contains(row["href"])) << row;
+      if (!row["href"].is_null()) {
+        EXPECT_TRUE(known.contains(row["href"])) << row;
+      }
 }
 
 MadeUp eight_panels() {
