@@ -4,8 +4,10 @@
 #include <signal.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <atomic>
 #include <fstream>
+#include <mutex>
 #include <thread>
 
 #include "core/run_request.h"
@@ -27,11 +29,21 @@ using testing::Not;
 
 class QuietDisplay : public Display {
  public:
-  void message(const std::string& line) override { messages.push_back(line); }
+  void message(const std::string& line) override {
+    const std::lock_guard lock(mutex_);
+    messages.push_back(line);
+  }
+  bool has_said(const std::string& words) {
+    const std::lock_guard lock(mutex_);
+    return std::ranges::any_of(messages, [&](const auto& line) { return line.find(words) != line.npos; });
+  }
   void ended(const EndView&, const Totals&) override {}
   void tick(const std::vector<ActiveView>&, const Totals&) override {}
   void close() override {}
   std::vector<std::string> messages;
+
+ private:
+  std::mutex mutex_;
 };
 
 /// Runs plans on a cluster made of one script (fake_slurm.py); its tasks are real processes.
@@ -58,7 +70,8 @@ class SlurmTest : public PlanTest {
     site_.silence_s = 1;
   }
   void TearDown() override {
-    if (!path_before_.empty()) ::setenv("PATH", path_before_.c_str(), 1);
+    if (IsSkipped()) return PlanTest::TearDown();
+    ::setenv("PATH", path_before_.c_str(), 1);
     // Tasks that a test left running.
     for (const auto& entry : std::filesystem::recursive_directory_iterator(folder_ / "cluster"))
       if (entry.path().extension() == ".pid") {
@@ -294,7 +307,7 @@ TEST_F(SlurmTest, AControllerThatDoesNotAnswerIsWaitedFor) {
   const auto report = run_while(planned, [&] {
     wait_for(out_ / "ready");
     put("down");
-    ::usleep(700000);
+    for (int i = 0; i < 600 && !display_.has_said("Unable to contact"); ++i) ::usleep(100000);
     ::kill(job("2_0")["pid"], SIGTERM);
     take_away("down");
   });
