@@ -8,7 +8,8 @@ turn, from their initial states. The Python peers:
   plain  what an evaluation loop looks like: one environment after the other, mujoco.Renderer per environment
   tuned  one GL context and the low-level functions that mujoco.Renderer calls, drawing straight into one array
 Ours is vla_bench's rollout, on one thread and on every core. Everything is measured in turn, five times; ratios are
-medians of ours over medians of theirs. Cores used (CPU time over wall clock) says what a busy machine left to each.
+of medians, and of the best samples: those are the least disturbed. Cores used (CPU time over wall clock) says what a
+busy machine left to each.
 """
 import json
 import os
@@ -137,13 +138,15 @@ def main():
             rates[name].append(python_rate(peer, actions))
         for threads in {1, CORES}:
             rates[threads].append(our_rate(threads))
-    print(f"{suite}, {EPISODES} environments, two cameras of {pixels} pixels, environment steps/s, median (range):")
+    print(f"{suite}, {EPISODES} environments, two cameras of {pixels} pixels, environment steps/s, median (best):")
     middle = {name: statistics.median(rate for rate, _ in r) for name, r in rates.items()}
+    best = {name: max(r)[0] for name, r in rates.items()}
     for name, r in rates.items():
         title = f"Python {name}" if name in peers else f"ours, {name} thread(s)"
-        low, high, cores = min(r)[0], max(r)[0], statistics.median(c for _, c in r)
-        ratios = "" if name in peers else "  " + ", ".join(f"{middle[name] / middle[p]:.2f} x {p}" for p in peers)
-        print(f"  {title:18} {middle[name]:7.0f} ({low:.0f} to {high:.0f}), {cores:.2f} cores{ratios}")
+        cores = statistics.median(c for _, c in r)
+        ratios = "" if name in peers else "; " + ", ".join(
+            f"{middle[name] / middle[p]:.2f} ({best[name] / best[p]:.2f}) x {p}" for p in peers)
+        print(f"  {title:18} {middle[name]:6.0f} ({best[name]:.0f}), {cores:.2f} cores{ratios}")
 
 
 main()
