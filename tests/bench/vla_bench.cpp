@@ -1,10 +1,15 @@
 /// The simulator: environment steps, camera frames, and both as a rollout takes them, per second and by threads.
 ///   build/release/bin/vla_bench --benchmark_filter=rollout
+/// The time column is wall clock, the CPU column that of all threads: their ratio is the number of cores it really had.
 /// One environment step is one action: 10 physics steps and the goal's test. A frame is one image of one camera.
 /// tests/bench/vla_loop.py runs this beside the same loop in Python and prints the ratio of the two.
 
 #include <benchmark/benchmark.h>
+#include <unistd.h>
 
+#include <filesystem>
+
+#include "experiments/vla/data/demonstrations.h"
 #include "experiments/vla/expert.h"
 #include "experiments/vla/sim/vector_env.h"
 
@@ -52,7 +57,7 @@ void bench_steps(benchmark::State& state, const std::string& suite, Engine engin
 
 void bench_frames(benchmark::State& state, const std::string& suite) {
   const int size = static_cast<int>(state.range(0)), threads = static_cast<int>(state.range(1));
-  constexpr int kEpisodes = 16;
+  constexpr int kEpisodes = 40;
   Bench bench(suite, kEpisodes, {.image_size = size, .threads = threads});
   for (auto _ : state) bench.env().render();
   state.counters["frames/s"] =
@@ -61,7 +66,7 @@ void bench_frames(benchmark::State& state, const std::string& suite) {
 
 void bench_rollout(benchmark::State& state, const std::string& suite) {
   const int size = static_cast<int>(state.range(0)), threads = static_cast<int>(state.range(1));
-  constexpr int kEpisodes = 16;
+  constexpr int kEpisodes = 40;
   Bench bench(suite, kEpisodes, {.image_size = size, .threads = threads});
   for (auto _ : state) {
     bench.step();
@@ -69,6 +74,22 @@ void bench_rollout(benchmark::State& state, const std::string& suite) {
   }
   state.counters["env_steps/s"] =
       benchmark::Counter(static_cast<double>(state.iterations()) * kEpisodes, benchmark::Counter::kIsRate);
+}
+
+/// Recording: expert with noise, physics, both frames, an HDF5 file.
+void bench_demos(benchmark::State& state, const std::string& suite) {
+  const auto tasks = load_tasks(find_task_suite(suite));
+  const auto folder = std::filesystem::temp_directory_path() / ("vla_bench_" + std::to_string(::getpid()));
+  std::int64_t frames = 0, kept = 0;
+  for (auto _ : state) {
+    const auto report = record_demonstrations(
+        tasks.front(), folder, {.per_task = 20, .image_size = 64, .threads = static_cast<int>(state.range(0))});
+    frames += report.frames;
+    kept += report.kept;
+  }
+  std::filesystem::remove_all(folder);
+  state.counters["frames/s"] = benchmark::Counter(static_cast<double>(2 * frames), benchmark::Counter::kIsRate);
+  state.counters["demonstrations/s"] = benchmark::Counter(static_cast<double>(kept), benchmark::Counter::kIsRate);
 }
 
 void register_all() {
@@ -80,8 +101,9 @@ void register_all() {
         if (engine == Engine::kBatch && default_engine() != Engine::kBatch) continue;
         benchmark::RegisterBenchmark(("steps/" + suite + "/" + name).c_str(),
                                      [=](benchmark::State& s) { bench_steps(s, suite, engine); })
-            ->Args({16, t})
+            ->Args({40, t})
             ->ArgNames({"episodes", "threads"})
+            ->MeasureProcessCPUTime()
             ->UseRealTime()
             ->Unit(benchmark::kMillisecond);
       }
@@ -89,11 +111,19 @@ void register_all() {
         benchmark::RegisterBenchmark(("frames/" + suite).c_str(), [=](benchmark::State& s) { bench_frames(s, suite); })
             ->Args({size, t})
             ->ArgNames({"pixels", "threads"})
+            ->MeasureProcessCPUTime()
             ->UseRealTime()
             ->Unit(benchmark::kMillisecond);
+      benchmark::RegisterBenchmark(("demos/" + suite).c_str(), [=](benchmark::State& s) { bench_demos(s, suite); })
+          ->Arg(t)
+          ->ArgName("threads")
+          ->MeasureProcessCPUTime()
+          ->UseRealTime()
+          ->Unit(benchmark::kMillisecond);
       benchmark::RegisterBenchmark(("rollout/" + suite).c_str(), [=](benchmark::State& s) { bench_rollout(s, suite); })
           ->Args({64, t})
           ->ArgNames({"pixels", "threads"})
+          ->MeasureProcessCPUTime()
           ->UseRealTime()
           ->Unit(benchmark::kMillisecond);
     }

@@ -3,6 +3,8 @@
 usage: libero_demos.py write FILE             a file in LIBERO's exact layout: twelve demonstrations of six rows
        libero_demos.py check FILE DEMOS SIZE  is FILE in that layout, with so many demonstrations and pixels?
        libero_demos.py png FILE               width, height, first and last byte of an RGB PNG
+       libero_demos.py inits FILE HOW         initial states; HOW: torch (torch.save), 2 or 4 (a pickle of that protocol
+                                              in a zip archive), float32, row, deflated, tensor, call (runs a command)
 """
 import json
 import struct
@@ -49,6 +51,36 @@ def write(path):
             obs["ee_pos"], obs["ee_ori"], obs["ee_states"] = pose[:, :3], pose[:, 3:], pose
             obs["gripper_states"] = np.array([[0.01 * t, -0.01 * t] for t in range(rows)])
             obs["joint_states"] = np.zeros((rows, 7))
+    return 0
+
+
+def inits(path, how):
+    """states[i][j] = i + j / 7 - 3, of 5 rows and 11 columns."""
+    import pickle
+    import zipfile
+
+    import numpy as np
+
+    states = np.arange(5.0)[:, None] + np.arange(11.0)[None] / 7 - 3
+    if how in ("torch", "tensor"):
+        try:
+            import torch
+        except ImportError:
+            return 3
+        torch.save(torch.from_numpy(states) if how == "tensor" else states, path)
+        return 0
+
+    class Call:
+        def __reduce__(self):
+            import os
+
+            return os.system, ("touch " + path + ".ran",)
+
+    data = {"float32": states.astype(np.float32), "row": states[2], "call": Call()}.get(how, states)
+    compression = zipfile.ZIP_DEFLATED if how == "deflated" else zipfile.ZIP_STORED
+    with zipfile.ZipFile(path, "w", compression) as z:
+        z.writestr("archive/version", "3\n")
+        z.writestr("archive/data.pkl", pickle.dumps(data, int(how) if how.isdigit() else 2))
     return 0
 
 
@@ -115,4 +147,6 @@ if __name__ == "__main__":
     except ImportError:
         sys.exit(3)
     verb, path, *rest = sys.argv[1:]
+    if verb == "inits":
+        sys.exit(inits(path, *rest))
     sys.exit({"write": write, "check": check, "png": png}[verb](path, *map(int, rest)))

@@ -121,6 +121,14 @@ TEST(VectorEnv, AZeroActionHoldsTheHandStillForAHundredSteps) {
   for (int k = 0; k < 6; ++k) EXPECT_NEAR(env.proprio()[k], before[k], 5e-4) << k;
 }
 
+TEST(VectorEnv, AnActionLastsATwentiethOfASecond) {
+  const auto tasks = tasks_of("vla/robot");
+  VectorEnv env({{&tasks[0], 0}}, {.image_size = 0});
+  const double before = env.libero_state(0).front();
+  for (int k = 0; k < 20; ++k) env.step(all(1, {0, 0, 0, 0, 0, 0, -1}));
+  EXPECT_NEAR(env.libero_state(0).front() - before, 1, 1e-9);
+}
+
 TEST(VectorEnv, AnEpisodeEndsAtTheHorizonAndItsRowIsThenIgnored) {
   const auto tasks = tasks_of("vla/robot");
   const int horizon = tasks[0].horizon;

@@ -14,7 +14,7 @@ namespace pionbench::vla {
 namespace fs = std::filesystem;
 
 const std::vector<TaskSuite>& task_suites() {
-  // Horizons: about twice the expert's longest episode (docs/vla.md); LIBERO's are 220, 280, 300 and 520.
+  // Horizons: at least twice the expert's longest episode (docs/vla.md); LIBERO's are 220, 280, 300 and 520.
   static const std::vector<TaskSuite> kSuites = {
       {"vla/object", "Object", "libero_object", "object", 80, 50},
       {"vla/spatial", "Spatial", "libero_spatial", "spatial", 80, 50},

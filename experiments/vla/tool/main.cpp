@@ -5,7 +5,7 @@
 ///   pionbench-vla frames SUITE FILE.png     both cameras along the expert's episodes
 ///   pionbench-vla sheet SUITE FILE.png      one scene under every kind of perturbation
 ///   pionbench-vla demos SUITE FOLDER        demonstrations in LIBERO's HDF5 layout
-///   pionbench-vla inits                     digests of the fixed initial states
+///   pionbench-vla inits [FILE]              digests of the fixed initial states; a .pruned_init file of LIBERO
 ///   pionbench-vla mjcf SUITE                the scenes as MuJoCo XML, separated by NUL bytes
 
 #include <CLI/CLI.hpp>
@@ -16,6 +16,7 @@
 #include "core/error.h"
 #include "core/files.h"
 #include "experiments/vla/data/demonstrations.h"
+#include "experiments/vla/data/init_file.h"
 #include "experiments/vla/data/png.h"
 #include "experiments/vla/expert.h"
 #include "experiments/vla/sim/init_state.h"
@@ -280,7 +281,13 @@ int mjcf(const Options& options) {
   return kDone;
 }
 
-int inits() {
+int inits(const Options& options) {
+  if (!options.file.empty()) {
+    const auto read = load_init_states(options.file);
+    std::printf("%s: %d initial states of %d numbers (time, qpos, qvel)\n", options.file.c_str(), read.states,
+                read.width);
+    return kDone;
+  }
   for (const auto& suite : task_suites())
     for (const auto& task : load_tasks(suite))
       std::printf("%s/%s %016llx\n", suite.folder.c_str(), task.file.name.c_str(),
@@ -340,7 +347,10 @@ int main(int argc, char** argv) {
   demos_verb->add_option("--size", options.size, "pixels (default 64)");
   auto* mjcf_verb = app.add_subcommand("mjcf", "the scenes as MuJoCo XML, separated by NUL bytes");
   common(mjcf_verb);
-  auto* inits_verb = app.add_subcommand("inits", "digests of the fixed initial states, as in tasks/init_digests.txt");
+  auto* inits_verb = app.add_subcommand(
+      "inits",
+      "digests of the fixed initial states, as in tasks/init_digests.txt; of a FILE: what LIBERO stored in it");
+  inits_verb->add_option("file", options.file, "a .pruned_init file of LIBERO");
   CLI11_PARSE(app, argc, argv);
   try {
     if (*check_verb) return check();
@@ -350,7 +360,7 @@ int main(int argc, char** argv) {
     if (*sheet_verb) return sheet(options);
     if (*demos_verb) return demos(options);
     if (*mjcf_verb) return mjcf(options);
-    if (*inits_verb) return inits();
+    if (*inits_verb) return inits(options);
   } catch (const UserError& e) {
     std::cerr << "error: " << e.what() << "\n";
     return e.exit_code();
