@@ -14,11 +14,13 @@ debian_packages=(
   libboost-dev libboost-filesystem-dev libboost-system-dev
   libutf8proc-dev libpcre2-dev
   libgtest-dev libgmock-dev libbenchmark-dev
+  libcpp-httplib-dev
   libhdf5-dev zlib1g-dev libosmesa6 libegl1
 )
 # What only tests need: a private Slurm (3.5 MB). Its test needs root, so nobody else is made to install a cluster's
-# daemons (slurmctld and slurmd stay off for want of a configuration).
-test_debian_packages=(slurm-wlm)
+# daemons (slurmctld and slurmd stay off for want of a configuration). And Chromium for the tests of the dashboard, with
+# a font: 115 MB, under a minute.
+test_debian_packages=(slurm-wlm chromium fonts-dejavu-core)
 # torch is added by ci/setup only where none is importable: 2.11 to 2.13 are supported.
 torch_requirement='torch==2.13.0'
 python_packages=(

@@ -6,9 +6,9 @@ namespace pionbench {
 
 std::span<const Verb> verbs() {
   static const std::array kVerbs = {
-      kReproduceVerb, kPlanVerb,  kRunVerb,  kStatusVerb, kLogsVerb,   kStopVerb,
-      kRetryVerb,     kReproVerb, kWhyVerb,  kReportVerb, kClaimsVerb, kCompareVerb,
-      kGateVerb,      kBenchVerb, kListVerb, kDoctorVerb, kStoreVerb,  kCompletionVerb,
+      kReproduceVerb, kPlanVerb,  kRunVerb,    kStatusVerb, kLogsVerb,    kStopVerb,       kRetryVerb,
+      kReproVerb,     kWhyVerb,   kReportVerb, kClaimsVerb, kCompareVerb, kGateVerb,       kBenchVerb,
+      kDashboardVerb, kServeVerb, kListVerb,   kDoctorVerb, kStoreVerb,   kCompletionVerb,
   };
   return kVerbs;
 }

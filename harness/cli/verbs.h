@@ -76,6 +76,8 @@ extern const Verb kClaimsVerb;
 extern const Verb kCompareVerb;
 extern const Verb kBenchVerb;
 extern const Verb kGateVerb;
+extern const Verb kDashboardVerb;
+extern const Verb kServeVerb;
 extern const Verb kListVerb;
 extern const Verb kDoctorVerb;
 extern const Verb kStoreVerb;

@@ -22,6 +22,9 @@ struct Store::Impl {
 /// cluster's shared disk keeps its database on a local one.
 std::filesystem::path database_file(const std::filesystem::path& out);
 
+/// How those who only read open it.
+Database::Mode reading_mode(const std::filesystem::path& out);
+
 /// Adopts the settings of a writer: WAL and the current schema.
 void prepare_writer(const Database& db);
 

@@ -28,15 +28,6 @@ std::filesystem::path checked_database_file(const std::filesystem::path& out, St
   return file;
 }
 
-Database::Mode database_mode(const std::filesystem::path& out, Store::Mode mode) {
-  if (mode == Store::Mode::kReadWrite) return Database::Mode::kReadWrite;
-  // A reader of a WAL database makes shared memory beside it. Where it cannot, nobody can write either; but a log left
-  // there would not be seen, so then SQLite is left to refuse.
-  const bool cannot_write = ::access(out.c_str(), W_OK) != 0;
-  const bool has_log = std::filesystem::exists(database_file(out).string() + "-wal");
-  return cannot_write && !has_log ? Database::Mode::kImmutable : Database::Mode::kReadOnly;
-}
-
 }  // namespace
 
 std::filesystem::path database_file(const std::filesystem::path& out) {
@@ -49,6 +40,14 @@ std::filesystem::path database_file(const std::filesystem::path& out) {
                     folder + "\"");
   make_directories(folder);
   return std::filesystem::path(folder) / "store.sqlite";
+}
+
+Database::Mode reading_mode(const std::filesystem::path& out) {
+  // A reader of a WAL database makes shared memory beside it. Where it cannot, nobody can write either; but a log left
+  // there would not be seen, so then SQLite is left to refuse.
+  const bool cannot_write = ::access(out.c_str(), W_OK) != 0;
+  const bool has_log = std::filesystem::exists(database_file(out).string() + "-wal");
+  return cannot_write && !has_log ? Database::Mode::kImmutable : Database::Mode::kReadOnly;
 }
 
 bool Store::exists(const std::filesystem::path& out) {
@@ -65,7 +64,9 @@ void prepare_writer(const Database& db) {
 }
 
 Store::Impl::Impl(const std::filesystem::path& out, Mode mode)
-    : out(out), mode(mode), db(checked_database_file(out, mode), database_mode(out, mode)) {
+    : out(out),
+      mode(mode),
+      db(checked_database_file(out, mode), mode == Mode::kReadWrite ? Database::Mode::kReadWrite : reading_mode(out)) {
   if (mode == Mode::kReadOnly) {
     require_current_schema(db);
     return;

@@ -173,8 +173,9 @@ TEST_F(SweepCli, DryRunsChangeNothingAndSayWhatTheyWouldDo) {
     EXPECT_EQ(files(), before) << line;
   }
   ASSERT_EQ(pb("run exp seed=0 lr=1").code, 0);
-  for (const std::string line : {"run exp seed=0 lr=1,2", "reproduce --only exp", "report", "store rebuild",
-                                 "store verify", "store export --csv m.csv", "status", "plan exp", "list suites"}) {
+  for (const std::string line :
+       {"run exp seed=0 lr=1,2", "reproduce --only exp", "report", "store rebuild", "store verify",
+        "store export --csv m.csv", "status", "plan exp", "list suites", "dashboard", "serve"}) {
     const auto before = files();
     const auto result = pb(line + " --dry-run");
     EXPECT_EQ(result.code, 0) << line << result.errors;

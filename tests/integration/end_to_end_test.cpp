@@ -179,7 +179,7 @@ TEST_F(EndToEnd, AFileThatIsNoDatabaseIsNamedAndKept) {
 TEST_F(EndToEnd, EveryVerbHasHelpWithAnExample) {
   const auto all = shell((bin() / "pionbench").string() + " --help");
   for (const char* verb : {"reproduce", "plan", "run", "status", "why", "report", "claims", "compare", "gate", "bench",
-                           "list", "doctor", "store", "completion"}) {
+                           "dashboard", "serve", "list", "doctor", "store", "completion"}) {
     EXPECT_THAT(all.output, HasSubstr(verb));
     const auto help = shell((bin() / "pionbench").string() + " " + verb + " --help");
     EXPECT_EQ(help.code, 0) << verb;
