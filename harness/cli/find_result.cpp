@@ -8,24 +8,6 @@
 namespace pionbench {
 namespace {
 
-/// "a" of "fig6a", "fig6-a" or "fig6(a)" after "fig6"; "fig1c" is panel c of "fig1b".
-std::optional<std::string> panel_after(const std::string& name, const std::string& stem) {
-  if (name == stem) return "";
-  std::string rest;
-  if (name.starts_with(stem)) {
-    rest = name.substr(stem.size());
-    std::erase_if(rest, [](char c) { return c == '-' || c == '(' || c == ')' || c == ':'; });
-  } else if (stem.size() > 1 && name.size() == stem.size() && std::isalpha(static_cast<unsigned char>(stem.back())) &&
-             std::isdigit(static_cast<unsigned char>(stem[stem.size() - 2])) &&
-             name.starts_with(stem.substr(0, stem.size() - 1))) {
-    rest = name.substr(stem.size() - 1);
-  }
-  if (rest.empty() || !std::islower(static_cast<unsigned char>(rest[0])) ||
-      !std::all_of(rest.begin() + 1, rest.end(), [](unsigned char c) { return std::isdigit(c); }))
-    return std::nullopt;
-  return rest;
-}
-
 struct Names {
   std::vector<std::string> all;
   std::vector<std::pair<std::string, std::string>> experiments;  // name -> experiment
@@ -41,6 +23,35 @@ struct Names {
     add(tables());
   }
 };
+
+/// "fig1b" for "fig1c", whose panel it draws: the last entry before it in the paper's lettering. "" for anything else.
+std::string drawn_with(const std::string& name) {
+  if (name.size() < 2 || !std::islower(static_cast<unsigned char>(name.back())) ||
+      !std::isdigit(static_cast<unsigned char>(name[name.size() - 2])))
+    return "";
+  std::string best;
+  for (const auto& known : Names().all)
+    if (known.size() == name.size() && known.compare(0, name.size() - 1, name, 0, name.size() - 1) == 0 &&
+        known < name && known > best)
+      best = known;
+  return best;
+}
+
+/// "a" of "fig6a", "fig6-a" or "fig6(a)" after "fig6", "c" of "fig1c" after "fig1b"; "" for the stem itself.
+std::optional<std::string> panel_after(const std::string& name, const std::string& stem) {
+  if (name == stem) return "";
+  std::string rest;
+  if (name.starts_with(stem)) {
+    rest = name.substr(stem.size());
+    std::erase_if(rest, [](char c) { return c == '-' || c == '(' || c == ')' || c == ':'; });
+  } else if (drawn_with(name) == stem) {
+    rest = name.substr(name.size() - 1);
+  }
+  if (rest.empty() || !std::islower(static_cast<unsigned char>(rest[0])) ||
+      !std::all_of(rest.begin() + 1, rest.end(), [](unsigned char c) { return std::isdigit(c); }))
+    return std::nullopt;
+  return rest;
+}
 
 template <typename Items>
 void find_among(const Items& items, const std::string& name, bool exactly, std::vector<FoundResult>& found) {

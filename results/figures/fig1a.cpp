@@ -46,7 +46,7 @@ Json heat_map(const Panel& panel, const std::map<std::pair<std::string, std::int
                 {{"field", "rank"},
                  {"type", "quantitative"},
                  {"scale", {{"type", "log"}, {"domain", {domain.first, domain.second}}, {"scheme", "viridis"}}},
-                 {"legend", {{"title", "effective rank"}, {"format", "~g"}, {"values", log_ticks(domain)}}}}}};
+                 {"legend", {{"title", "rank"}, {"format", "~g"}, {"values", log_ticks(domain)}}}}}};
   add_links(rect,
             {{"module", "module", ""}, {"step", "step", ""}, {"rank", "effective rank", ".3~g"}, {"n", "runs", "d"}});
   Json layers = Json::array({{{"mark", {{"type", "rect"}}}, {"encoding", rect}}});

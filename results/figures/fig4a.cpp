@@ -15,8 +15,8 @@ namespace {
 struct Part {
   const char *id, *metric, *title;
 };
-constexpr std::array kParts = {Part{"top", "initial_weight_norm", "Before training: norms of the weights"},
-                               Part{"bottom", "update_norm", "Norms of the update"}};
+constexpr std::array kParts = {Part{"top", "initial_weight_norm", "Norms before training"},
+                               Part{"bottom", "update_norm", "Norms of updates"}};
 
 std::string decapitalized(std::string text) {
   // "GRPO" stays.

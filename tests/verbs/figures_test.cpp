@@ -92,7 +92,8 @@ TEST_F(FigureVerbs, ExportWritesEventFiles) {
 
 TEST_F(FigureVerbs, ListKnowsFiguresAndClaims) {
   std::set<std::string> names;
-  for (const auto& item : json("list figures")["items"]) names.insert(item["name"]);
+  const auto figures = json("list figures");
+  for (const auto& item : figures["items"]) names.insert(item["name"]);
   for (const char* name : {"fig1a", "fig6", "table-a6", "kp-lr", "protocols"})
     EXPECT_TRUE(names.contains(name)) << name;
   const auto claims = json("list claims")["items"];
