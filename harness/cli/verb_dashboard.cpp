@@ -46,8 +46,8 @@ int write_dashboard(const Context& context, const Options& options) {
     return kDone;
   }
   if (!context.quiet) {
-    std::fprintf(stderr, "%s, %zu measured series (%d to look at), %s; %.1f MB\n", counted(page.runs, "run").c_str(),
-                 page.series, page.changed, counted(page.exhibits, "figure or table").c_str(),
+    std::fprintf(stderr, "%s, %zu measured series (%d to look at), %zu figures and tables; %.1f MB\n",
+                 counted(page.runs, "run").c_str(), page.series, page.changed, page.exhibits,
                  static_cast<double>(page.html.size()) / 1e6);
     if (!page.thinned.empty()) std::fprintf(stderr, "%s\n", page.thinned.c_str());
     if (!page.has_charts)

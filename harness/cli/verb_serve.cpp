@@ -7,6 +7,7 @@
 #include <thread>
 
 #include "core/error.h"
+#include "core/files.h"
 #include "harness/cli/current_store.h"
 #include "harness/cli/run_status.h"
 #include "harness/cli/verbs.h"
@@ -29,16 +30,31 @@ bool is_loopback(const std::string& host) {
 }
 
 /// Runs that go on, as `status --json` tells of them, and what waits.
-Json progress(const Store* store, const std::filesystem::path& out) {
-  Json document = queue_json(out);
-  document["running"] = Json::array();
-  if (!store) return document;
-  const auto labels = labels_by_cell(store->experiments());
-  JobStatuses jobs;
-  for (const auto& run : store->runs())
-    if (run.state == RunState::kRunning) document["running"].push_back(to_json(status_of(run, out, labels, jobs)));
-  return document;
-}
+class Progress {
+ public:
+  explicit Progress(std::filesystem::path out) : out_(std::move(out)) {}
+
+  Json operator()(const Store* store) {
+    Json document = queue_json(out_);
+    document["running"] = Json::array();
+    if (!store) return document;
+    if (steady_seconds() - asked_at_ > kSecondsBetweenQueues) {
+      jobs_ = JobStatuses();
+      asked_at_ = steady_seconds();
+    }
+    const auto labels = labels_by_cell(store->experiments());
+    for (const auto& run : store->runs())
+      if (run.state == RunState::kRunning) document["running"].push_back(to_json(status_of(run, out_, labels, jobs_)));
+    return document;
+  }
+
+ private:
+  // A page that stays open all day must not ask Slurm every second.
+  static constexpr double kSecondsBetweenQueues = 15;
+  std::filesystem::path out_;
+  JobStatuses jobs_;
+  double asked_at_ = -kSecondsBetweenQueues;
+};
 
 std::vector<std::string> own_names(const std::string& host) {
   if (is_loopback(host)) return {};
@@ -72,8 +88,7 @@ int run_server(const Context& context, const Options& options) {
   }
   if (Store::exists(context.out)) open_current_store(context.out);
   const InterruptCounter interrupts;
-  serve::LiveStore site(context.out, std::move(data),
-                        [out = context.out](const Store* store) { return progress(store, out); });
+  serve::LiveStore site(context.out, std::move(data), Progress(context.out));
   const auto server = bind(site, options);
   server->start();
   const std::string host = options.host.find(':') == std::string::npos ? options.host : "[" + options.host + "]";

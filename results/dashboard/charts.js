@@ -101,6 +101,8 @@ function makeInteractive(spec) {
     }
   };
   const visit = (node, inherited, group) => {
+    // A log scale has no zero, and Vega-Lite warns of one that is asked for or not.
+    for (const channel of Object.values(node.encoding ?? {})) if (channel?.scale?.type === "log") delete channel.scale.zero;
     const encoding = { ...inherited, ...node.encoding };
     if (node.mark) return visitUnit(node, inherited, group ?? node);
     for (const child of children(node)) visit(child, node.layer ? encoding : {}, node.layer ? (group ?? node) : null);
