@@ -161,6 +161,7 @@ Table make_versus(const Evidence& evidence, const VersusTable& plan) {
         table.sources.push_back({"", title + ", " + plan.columns[i].title, behind});
   }
   for (const auto& [a, b] : plan.differences) {
+    if (!ours.contains(a) || !ours.contains(b)) continue;  // an experiment without the arm
     std::vector<std::string> values = {a + " − " + b, "ours", ""}, powers = {a + " − " + b, "MDE", kNone};
     int most = 0;
     for (std::size_t i = 0; i < plan.columns.size(); ++i) {
