@@ -45,11 +45,13 @@ const Evidence* with_arms(const Board& board, std::span<const char* const> names
   return board.find_any(names);
 }
 
-/// The curve's value half-way through its evaluations.
-std::optional<double> middle_value(const Evidence& evidence, const CellEvidence& cell) {
-  const auto points = evidence.store->series(cell.run->run, kSampledCurve);
-  if (points.size() > 2 && !cell.is_diverged()) return points[points.size() / 2].value;
-  return cell.is_diverged() ? std::optional(0.0) : std::nullopt;
+/// The curve's value at its n-th evaluation after the start.
+Measure evaluation_number(std::size_t n) {
+  return [n](const Evidence& evidence, const CellEvidence& cell) -> std::optional<double> {
+    const auto points = evidence.store->series(cell.run->run, kSampledCurve);
+    if (points.size() > n) return points[n].value;
+    return cell.is_diverged() ? std::optional(0.0) : std::nullopt;
+  };
 }
 
 /// How the mean curve goes: its peak, and the evaluation from which it stays below the start.
@@ -125,12 +127,14 @@ Finding judge_c12(const Board& board) {
   const Arm muon = released_muon("whole");
   const auto* evidence = with_arms(board, kSmallPanel, {muon});
   if (!evidence) return no_experiment(kSmallPanel);
-  auto start = collect(*evidence, muon, first_value(kSampledCurve)), middle = collect(*evidence, muon, middle_value);
+  auto start = collect(*evidence, muon, first_value(kSampledCurve)),
+       early = collect(*evidence, muon, evaluation_number(3));
   start.label += " at the start";
-  middle.label = "half-way";
+  early.label = "at the third evaluation";
   auto finding =
-      all_of({superior(start, middle), below(collect(*evidence, muon, final_value(kSampledFinal)), kNearZero)});
-  // "Within a few evaluations" names no number, and a peak before the fall is neither claimed nor denied.
+      all_of({superior(start, early), below(collect(*evidence, muon, final_value(kSampledFinal)), kNearZero)});
+  // "Within a few evaluations" is read as three, which was fixed before there were data; a later fall is told, not
+  // counted.
   if (const auto course = course_of(*evidence, muon); !course.empty() && finding.verdict != Verdict::kNotRun)
     finding.ours += "; " + course;
   return finding;
