@@ -62,5 +62,7 @@ SuiteEntry arith_suite();
 SuiteEntry arith_sft_suite();
 SuiteEntry algebra_suite();
 SuiteEntry algebra_sft_suite();
+SuiteEntry gsm8k_suite();
+SuiteEntry math_suite();
 
 }  // namespace pionbench

@@ -6,7 +6,7 @@ namespace pionbench {
 
 const std::vector<SuiteEntry>& suites() {
   static const std::vector<SuiteEntry> entries = {
-      maps_suite(), arith_suite(), arith_sft_suite(), algebra_suite(), algebra_sft_suite(),
+      maps_suite(), arith_suite(), arith_sft_suite(), algebra_suite(), algebra_sft_suite(), gsm8k_suite(), math_suite(),
   };
   return entries;
 }

@@ -14,37 +14,6 @@ namespace {
 
 using namespace rlvr;
 
-/// Prompts with their demonstrations as a rollout, so that training reads them like sampled completions.
-Rollout demonstration_batch(const std::vector<const Demonstration*>& rows, const Tokenizer& tokenizer,
-                            torch::Device device) {
-  std::vector<std::vector<std::int64_t>> prompts, completions;
-  std::size_t longest = 0;
-  for (const auto* row : rows) {
-    prompts.push_back(tokenizer.encode(row->question));
-    completions.push_back(tokenizer.encode(row->completion));
-    completions.back().push_back(tokenizer.eos());
-    longest = std::max(longest, prompts.back().size() + completions.back().size());
-  }
-  const auto n = static_cast<std::int64_t>(rows.size());
-  Rollout out;
-  auto tokens = torch::full({n, static_cast<std::int64_t>(longest)}, tokenizer.pad(), torch::kInt64);
-  auto prompt_lengths = torch::empty({n}, torch::kInt64), completion_lengths = torch::empty({n}, torch::kInt64);
-  auto cells = tokens.accessor<std::int64_t, 2>();
-  for (std::int64_t i = 0; i < n; ++i) {
-    const auto& prompt = prompts[static_cast<std::size_t>(i)];
-    const auto& completion = completions[static_cast<std::size_t>(i)];
-    std::int64_t at = 0;
-    for (const auto id : prompt) cells[i][at++] = id;
-    for (const auto id : completion) cells[i][at++] = id;
-    prompt_lengths[i] = static_cast<std::int64_t>(prompt.size());
-    completion_lengths[i] = static_cast<std::int64_t>(completion.size());
-  }
-  out.tokens = tokens.to(device);
-  out.prompt_lengths = prompt_lengths.to(device);
-  out.completion_lengths = completion_lengths.to(device);
-  return out;
-}
-
 /// Mean loss over the completion tokens of `rows` and its gradient, in `parts` forward and backward passes.
 torch::Tensor accumulate_loss(const Qwen3& model, const std::vector<const Demonstration*>& rows,
                               const Tokenizer& tokenizer, torch::Device device, int parts) {
@@ -53,7 +22,7 @@ torch::Tensor accumulate_loss(const Qwen3& model, const std::vector<const Demons
   auto tokens = torch::zeros({}, torch::TensorOptions(torch::kFloat32).device(device));
   for (std::size_t begin = 0; begin < rows.size(); begin += per_part) {
     const auto end = std::min(begin + per_part, rows.size());
-    batches.push_back(demonstration_batch(
+    batches.push_back(demonstration_rollout(
         {rows.begin() + static_cast<std::ptrdiff_t>(begin), rows.begin() + static_cast<std::ptrdiff_t>(end)}, tokenizer,
         device));
     tokens += batches.back().completion_lengths.sum();
@@ -134,8 +103,11 @@ RunOutcome run_sft(RunContext& context) {
     }
     if (context.checkpoint.is_due()) save_state(step);
   }
-  evaluate(model, tokenizer, data.validation, "validation", steps, seed, get_int(s, "max_new_tokens"), family.reward,
-           context.events);
+  EvaluateOptions evaluation;
+  evaluation.seed = seed;
+  evaluation.max_new_tokens = get_int(s, "max_new_tokens");
+  evaluation.reward = family.reward;
+  evaluate(model, tokenizer, data.validation, {"validation"}, steps, evaluation, context.events);
 
   PhaseTimer save(context.events, steps, "save", cuda);
   model.save(context.artifacts());
@@ -154,7 +126,8 @@ RunOutcome run_sft(RunContext& context) {
 SuiteEntry suite_of(const Family& family) {
   SuiteInfo info;
   info.name = family.warm_start();
-  info.version = family.name == "rlvr/arith" ? 2 : 1;  // 2: draws belong to the sequence, not to the batch
+  // 2: draws belong to the sequence, not to the batch. 3 and 2: decoding rounds in another order.
+  info.version = family.name == "rlvr/arith" ? 3 : 2;
   info.title = "Supervised warm start on " + family.title;
   info.help = "four demonstration styles, one of which will be rewarded; shared by all arms of a seed";
   info.takes_optimizer = false;

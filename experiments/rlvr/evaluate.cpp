@@ -15,8 +15,8 @@ double mean(const std::vector<double>& x) {
 }  // namespace
 
 Evaluation evaluate(const Qwen3& model, const Tokenizer& tokenizer, const std::vector<Problem>& problems,
-                    const std::string& split, std::int64_t step, std::uint64_t seed, std::int64_t max_new_tokens,
-                    RewardFunction reward, EventWriter& events) {
+                    const std::vector<std::string>& splits, std::int64_t step, const EvaluateOptions& evaluation,
+                    EventWriter& events) {
   const PhaseTimer timer(events, step, "evaluate");
   std::map<std::string, std::vector<double>> items;
   double length = 0;
@@ -25,23 +25,25 @@ Evaluation evaluate(const Qwen3& model, const Tokenizer& tokenizer, const std::v
     for (std::size_t i = begin; i < std::min(begin + kBatch, problems.size()); ++i) batch.push_back(&problems[i]);
     for (const bool greedy : {true, false}) {
       SampleOptions options;
-      options.max_new_tokens = max_new_tokens;
+      options.max_new_tokens = evaluation.max_new_tokens;
+      options.memory_bytes = evaluation.memory_bytes;
       options.temperature = greedy ? 0.0 : 1.0;
-      options.seed = (seed * 1000003ull + static_cast<std::uint64_t>(step)) * 1000003ull;
+      options.seed = (evaluation.seed * 1000003ull + static_cast<std::uint64_t>(step)) * 1000003ull;
       options.first_stream = begin;  // a problem's draw does not depend on how the split is cut
       const auto rollout = sample(model, tokenizer, batch, options);
       auto& scores = items[greedy ? "greedy" : "sampled"];
-      const auto rewards = rewards_of(rollout, batch, reward);
+      const auto rewards = rewards_of(rollout, batch, evaluation.reward);
       scores.insert(scores.end(), rewards.begin(), rewards.end());
       if (!greedy) length += rollout.completion_lengths.sum().item<double>();
     }
   }
   const Evaluation out{mean(items["greedy"]), mean(items["sampled"])};
-  events.evaluation(step, split,
-                    {{"greedy", out.greedy},
-                     {"sampled", out.sampled},
-                     {"completion_length", length / static_cast<double>(std::max<std::size_t>(problems.size(), 1))}},
-                    items);
+  for (const auto& split : splits)
+    events.evaluation(step, split,
+                      {{"greedy", out.greedy},
+                       {"sampled", out.sampled},
+                       {"completion_length", length / static_cast<double>(std::max<std::size_t>(problems.size(), 1))}},
+                      items);
   return out;
 }
 

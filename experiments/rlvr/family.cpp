@@ -17,14 +17,14 @@ double ended_math_reward(std::string_view completion, std::string_view label, bo
 
 const Family& arith_family() {
   static const Family family = {"rlvr/arith",   "arithmetic word problems", "strict #### reward", Schema::kGsm8k,
-                                generate_arith, arith_vocabulary,           strict_reward};
+                                generate_arith, arith_vocabulary,           strict_reward,        4};
   return family;
 }
 
 const Family& algebra_family() {
   static const Family family = {
       "rlvr/algebra",   "algebra with boxed answers", "MATH's \\boxed{} reward", Schema::kMath,
-      generate_algebra, algebra_vocabulary,           ended_math_reward};
+      generate_algebra, algebra_vocabulary,           ended_math_reward,         1};
   return family;
 }
 

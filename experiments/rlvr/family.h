@@ -18,6 +18,7 @@ struct Family {
   GeneratedData (*generate)(std::uint64_t seed, const SplitSizes& sizes);
   std::vector<std::string> (*vocabulary)();
   RewardFunction reward;
+  std::int64_t mini_batches;  ///< updates per rollout by default, as in the recipe of the data it stands for
 
   std::string warm_start() const { return name + "-sft"; }
 };

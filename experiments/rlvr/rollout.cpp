@@ -52,6 +52,27 @@ Rollout sample(const Qwen3& model, const Tokenizer& tokenizer, const std::vector
   return out;
 }
 
+Rollout demonstration_rollout(const std::vector<const Demonstration*>& demonstrations, const Tokenizer& tokenizer,
+                              torch::Device device) {
+  std::vector<std::vector<std::int64_t>> rows;
+  std::vector<std::int64_t> prompts, completions;
+  Rollout out;
+  for (const auto* demonstration : demonstrations) {
+    rows.push_back(tokenizer.encode(demonstration->question));
+    prompts.push_back(static_cast<std::int64_t>(rows.back().size()));
+    const auto completion = tokenizer.encode(demonstration->completion);
+    rows.back().insert(rows.back().end(), completion.begin(), completion.end());
+    rows.back().push_back(tokenizer.eos());
+    completions.push_back(static_cast<std::int64_t>(completion.size()) + 1);
+    out.completions.push_back(demonstration->completion);
+    out.ended.push_back(true);
+  }
+  out.tokens = pad_rows(rows, tokenizer.pad()).to(device);
+  out.prompt_lengths = torch::tensor(prompts, torch::kInt64).to(device);
+  out.completion_lengths = torch::tensor(completions, torch::kInt64).to(device);
+  return out;
+}
+
 std::vector<double> rewards_of(const Rollout& rollout, const std::vector<const Problem*>& problems,
                                RewardFunction reward) {
   const std::size_t samples = rollout.completions.size() / problems.size();

@@ -31,6 +31,11 @@ struct Rollout {
 Rollout sample(const Qwen3& model, const Tokenizer& tokenizer, const std::vector<const Problem*>& problems,
                const SampleOptions& options);
 
+/// Prompts with their demonstrations, in the form of a rollout: what imitating them reads. Each completion gets its end
+/// token; `sampled_logp` stays undefined.
+Rollout demonstration_rollout(const std::vector<const Demonstration*>& rows, const Tokenizer& tokenizer,
+                              torch::Device device);
+
 /// Reward of one completion.
 using RewardFunction = double (*)(std::string_view completion, std::string_view label, bool ended);
 

@@ -22,13 +22,44 @@ torch::Tensor block_norms(const torch::Tensor& blocks) {
   return torch::linalg_vector_norm(blocks.to(torch::kFloat64), 2, at::IntArrayRef{-2, -1});
 }
 
+std::vector<optim::Parameter> matrices_among(const std::vector<optim::Parameter>& parameters) {
+  std::vector<optim::Parameter> out;
+  for (const auto& p : parameters)
+    if (optim::is_matrix(p.role)) out.push_back(p);
+  return out;
+}
+
+bool has_heads(const optim::Parameter& p) {
+  return p.role != Role::kMatrix && p.heads > 1;
+}
+
+/// [heads, rows, columns] of a tensor shaped like `p`.
+torch::Tensor heads_of(const optim::Parameter& p, const torch::Tensor& x) {
+  return optim::head_blocks(x, p.heads, p.role == Role::kHeadsIn ? optim::HeadSide::kInput : optim::HeadSide::kOutput);
+}
+
 }  // namespace
 
-Probe::Probe(const std::vector<optim::Parameter>& parameters, const optim::RoutedOptimizer& optimizer, double lr)
-    : optimizer_(optimizer), lr_(lr) {
-  for (const auto& p : parameters)
-    if (optim::is_matrix(p.role)) matrices_.push_back(p);
+InitialWeights::InitialWeights(const std::vector<optim::Parameter>& parameters)
+    : matrices_(matrices_among(parameters)) {
+  for (const auto& p : matrices_) weights_[p.name] = p.tensor.detach().clone();
 }
+
+void InitialWeights::report(EventWriter& events) const {
+  for (const auto& p : matrices_) {
+    const auto& w = weights_.at(p.name);
+    events.spectral(0, p.name, -1, {{"initial_weight_norm", frobenius(w)}});
+    if (!has_heads(p)) continue;
+    std::vector<Named> rows(static_cast<std::size_t>(p.heads));
+    fill(rows, "initial_weight_norm", block_norms(heads_of(p, w)));
+    for (std::size_t head = 0; head < rows.size(); ++head)
+      events.spectral(0, p.name, static_cast<int>(head), rows[head]);
+  }
+}
+
+Probe::Probe(const std::vector<optim::Parameter>& parameters, const optim::RoutedOptimizer& optimizer, double lr,
+             const InitialWeights* initial)
+    : matrices_(matrices_among(parameters)), optimizer_(optimizer), lr_(lr), initial_(initial) {}
 
 void Probe::before() {
   weights_before_.clear();
@@ -59,15 +90,27 @@ void Probe::after(std::int64_t step, EventWriter& events) {
                     {"relative_change", weight_norm > 0 ? update_norm / weight_norm : 0}};
     if (momentum.defined())
       values["momentum_top_energy"] = optim::top_energy(optim::singular_values(momentum)).item<double>();
+    torch::Tensor displacement;
+    if (initial_) {
+      displacement = p.tensor.detach() - initial_->of(p.name);
+      values["displacement_norm"] = frobenius(displacement);
+    }
+    if (!has_heads(p)) {
+      events.spectral(step, p.name, -1, values);
+      continue;
+    }
+    const auto blocks = [&](const torch::Tensor& x) { return heads_of(p, x); };
+    values["update_head_variance"] = optim::cross_head_variance(blocks(update));
+    if (initial_) {
+      values["initial_head_variance"] = optim::cross_head_variance(blocks(initial_->of(p.name)));
+      values["displacement_head_variance"] = optim::cross_head_variance(blocks(displacement));
+    }
     events.spectral(step, p.name, -1, values);
-
-    if (p.role == Role::kMatrix || p.heads <= 1) continue;
-    const auto side = p.role == Role::kHeadsIn ? optim::HeadSide::kInput : optim::HeadSide::kOutput;
-    const auto blocks = [&](const torch::Tensor& x) { return optim::head_blocks(x, p.heads, side); };
     std::vector<Named> rows(static_cast<std::size_t>(p.heads));
     fill(rows, "grad_norm", block_norms(blocks(gradient)));
     fill(rows, "grad_top_energy", optim::top_energy(optim::singular_values(blocks(gradient))));
     fill(rows, "update_norm", block_norms(blocks(update)));
+    if (initial_) fill(rows, "displacement_norm", block_norms(blocks(displacement)));
     if (momentum.defined())
       fill(rows, "momentum_top_energy", optim::top_energy(optim::singular_values(blocks(momentum))));
     for (std::size_t head = 0; head < rows.size(); ++head)

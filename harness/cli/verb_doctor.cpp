@@ -9,6 +9,7 @@
 #include <sstream>
 
 #include "core/error.h"
+#include "core/material.h"
 #include "harness/cli/planning.h"
 #include "harness/schedule/audit.h"
 #include "harness/schedule/cores.h"
@@ -254,6 +255,16 @@ Check check_tokenizers() {
           "ci/setup, then ci/build"};
 }
 
+/// Models and data of others: only the paper scale, and suites on checkpoints, need them.
+std::vector<Check> check_materials() {
+  std::vector<Check> out;
+  for (const auto& material : known_materials())
+    if (const auto missing = missing_material(material.kind, material.name))
+      out.push_back({"paper scale", Check::Result::kNote, material.name + ": " + missing->problem, missing->fix});
+  if (out.empty()) out.push_back({"paper scale", Check::Result::kOk, "every model and data file of RLVR is there"});
+  return out;
+}
+
 /// A cluster, its controller, and the site file.
 Check check_slurm() {
   Site site;
@@ -325,6 +336,7 @@ int doctor(const DoctorArguments& arguments, const Context& context) {
                                check_python(context), check_figures(context), check_out(context),
                                check_store(context),  check_cores(),          check_clock()};
   checks.push_back(check_vla(context));
+  for (auto& check : check_materials()) checks.push_back(std::move(check));
   for (auto& check : check_gpus()) checks.push_back(std::move(check));
   checks.push_back(check_slurm());
   checks.push_back(arguments.noise_pairs ? check_training_noise(context, arguments.noise_pairs) : check_noise());

@@ -17,6 +17,7 @@ namespace pionbench {
 namespace {
 
 constexpr std::string_view kOptimizerKey = "optimizer";
+constexpr std::string_view kSuiteKey = "suite";
 constexpr std::size_t kMostCells = 1000000;
 const SettingTable kNoSettings;
 
@@ -93,7 +94,11 @@ void select_arms(const Assignment& selection, std::vector<Arm>& arms) {
 class Planner {
  public:
   Planner(const Experiment& experiment, const Catalog& catalog, const PlanOptions& options)
-      : experiment_(experiment), catalog_(catalog), options_(options), suite_(find_suite()) {}
+      : experiment_(experiment),
+        catalog_(catalog),
+        options_(options),
+        suite_(&find_suite()),
+        chooses_suite_(!experiment.command && !knows(suite_->table, std::string(kSuiteKey))) {}
 
   Plan plan() {
     layer_ = overlaid(experiment_.base, scale_layer());
@@ -153,15 +158,41 @@ class Planner {
 
   // --- checking ---
 
+  /// Is this the key that names suites? (A suite may have a setting of that name; then it is that setting.)
+  bool names_suites(const Assignment& a) const { return chooses_suite_ && a.key == kSuiteKey; }
+
+  /// All suites an arm may run on: the file's, and those that a scale, the grid, the arm or an override names instead.
+  std::vector<const SuiteInfo*> suites_of(const Layer& layer, const Arm& arm) const {
+    std::vector<const SuiteInfo*> out = {suite_};
+    const auto add = [&](const Assignment& a) {
+      if (!names_suites(a)) return;
+      if (a.range) throw UserError(a.where + ": suite: a list of names, not a range");
+      for (const auto& value : a.values) try {
+          const auto* suite = &catalog_.suite(to_text(value));
+          if (std::ranges::find(out, suite) == out.end()) out.push_back(suite);
+        } catch (const UserError& e) {
+          throw UserError(a.where + ": " + e.what());
+        }
+    };
+    for (const auto& a : layer.defaults) add(a);
+    for (const auto& a : layer.grid) add(a);
+    for (const auto& a : arm.settings) add(a);
+    for (const auto& o : overrides_)
+      if (o.arm.empty() || o.arm == arm.name) add(o.assignment);
+    return out;
+  }
+
   /// All optimizers an arm may use, from every place that can say so.
   std::vector<const OptimizerInfo*> optimizers_of(const Layer& layer, const Arm& arm) const {
     std::vector<const OptimizerInfo*> out;
+    const auto suites = suites_of(layer, arm);
+    const bool takes_one = std::ranges::any_of(suites, &SuiteInfo::takes_optimizer);
     const auto add = [&](const Assignment& a) {
       if (a.key != kOptimizerKey) return;
       if (a.range) throw UserError(a.where + ": optimizer: a list of names, not a range");
-      if (knows(suite_.table, a.key)) return;  // a program's own word
-      if (!suite_.takes_optimizer)
-        throw UserError(a.where + ": the suite \"" + suite_.name + "\" takes no optimizer; remove the key");
+      if (knows(suite_->table, a.key)) return;  // a program's own word
+      if (!takes_one)
+        throw UserError(a.where + ": the suite \"" + suite_->name + "\" takes no optimizer; remove the key");
       for (const auto& value : a.values) try {
           out.push_back(&catalog_.optimizer(to_text(value)));
         } catch (const UserError& e) {
@@ -173,18 +204,22 @@ class Planner {
     for (const auto& a : arm.settings) add(a);
     for (const auto& o : overrides_)
       if (o.arm.empty() || o.arm == arm.name) add(o.assignment);
-    if (suite_.takes_optimizer && out.empty())
+    if (takes_one && out.empty())
       throw UserError(arm.where + ": " +
                       (arm.name.empty() ? "arms are missing and no" : "arm \"" + arm.name + "\": no") +
-                      " optimizer is named; the suite \"" + suite_.name + "\" needs one (optimizer: NAME)");
+                      " optimizer is named; the suite \"" + suite_->name + "\" needs one (optimizer: NAME)");
     return out;
   }
 
   std::vector<const SettingTable*> tables_of(const Layer& layer, const std::vector<Arm>& arms) const {
-    std::vector<const SettingTable*> out = {&suite_.table};
-    for (const auto& arm : arms)
-      for (const auto* optimizer : optimizers_of(layer, arm))
-        if (std::ranges::find(out, &optimizer->table) == out.end()) out.push_back(&optimizer->table);
+    std::vector<const SettingTable*> out = {&suite_->table};
+    const auto add = [&](const SettingTable& table) {
+      if (std::ranges::find(out, &table) == out.end()) out.push_back(&table);
+    };
+    for (const auto& arm : arms) {
+      for (const auto* suite : suites_of(layer, arm)) add(suite->table);
+      for (const auto* optimizer : optimizers_of(layer, arm)) add(optimizer->table);
+    }
     return out;
   }
 
@@ -194,7 +229,8 @@ class Planner {
 
   std::vector<std::string> known_keys(const std::vector<const SettingTable*>& tables) const {
     std::vector<std::string> out;
-    if (suite_.takes_optimizer) out.emplace_back(kOptimizerKey);
+    if (suite_->takes_optimizer) out.emplace_back(kOptimizerKey);
+    if (chooses_suite_) out.emplace_back(kSuiteKey);
     for (const auto* table : tables)
       for (const auto& name : table->names())
         if (std::ranges::find(out, name) == out.end()) out.push_back(name);
@@ -203,7 +239,7 @@ class Planner {
 
   /// The key is known to one of the tables, and every value is allowed by each table that knows it.
   void check_assignment(const Assignment& a, const std::vector<const SettingTable*>& tables) const {
-    if (a.key == kOptimizerKey) return;  // optimizers_of has looked at it
+    if (a.key == kOptimizerKey || names_suites(a)) return;  // optimizers_of and suites_of have looked at it
     std::vector<Value> values = a.values;
     if (a.range) values = {a.range->min, a.range->max};
     bool known = false;
@@ -262,8 +298,8 @@ class Planner {
       for (const auto& [key, value] : point) check_assignment({key, {value}, search.where}, tables);
     for (const auto& d : space_.dimensions) {
       if (d.key.empty()) continue;
-      if (d.key == kOptimizerKey)
-        throw UserError(search.where + ": the optimizer is compared, not drawn; list it under grid or arms");
+      if (d.key == kOptimizerKey || (chooses_suite_ && d.key == kSuiteKey))
+        throw UserError(search.where + ": the " + d.key + " is compared, not drawn; list it under grid or arms");
       Assignment a{d.key, d.choices, search.where, d.range};
       if (d.complement && d.range) a.range = Range{1 - d.range->max, 1 - d.range->min};
       if (d.complement && !d.range)
@@ -301,7 +337,7 @@ class Planner {
     std::vector<Dimension> dimensions;
     for (const auto& axis : drawn) {
       Dimension d = axis.from;
-      for (const auto* table : {&suite_.table, optimizer ? &optimizer->table : &suite_.table})
+      for (const auto* table : {&suite_->table, optimizer ? &optimizer->table : &suite_->table})
         if (const auto* setting = table->find(d.key)) d.whole = d.range && setting->kind == Kind::kInt;
       dimensions.push_back(std::move(d));
     }
@@ -361,7 +397,25 @@ class Planner {
 
   void expand(const Arm& arm) {
     const auto axes = axes_of(arm);
-    if (!suite_.takes_optimizer) return expand(arm, nullptr, axes);
+    const auto it = std::ranges::find(axes, kSuiteKey, &Axis::key);
+    if (!chooses_suite_ || it == axes.end()) return expand_here(arm, axes);
+    const auto* base = suite_;
+    for (const auto& name : it->from.choices) {
+      auto mine = axes;
+      mine[static_cast<std::size_t>(it - axes.begin())].from.choices = {name};
+      suite_ = &catalog_.suite(to_text(name));
+      expand_here(arm, mine);
+    }
+    suite_ = base;
+  }
+
+  /// On the suite that `suite_` is now.
+  void expand_here(const Arm& arm, const std::vector<Axis>& axes) {
+    if (plan_.primary_metric.empty()) {
+      plan_.primary_metric = suite_->primary_metric;
+      plan_.higher_is_better = suite_->higher_is_better;
+    }
+    if (!suite_->takes_optimizer) return expand(arm, nullptr, axes);
     const auto it = std::ranges::find(axes, kOptimizerKey, &Axis::key);
     for (const auto& name : it->from.choices) {
       auto mine = axes;
@@ -372,8 +426,8 @@ class Planner {
 
   void expand(const Arm& arm, const OptimizerInfo* optimizer, std::vector<Axis> axes) {
     std::erase_if(axes, [&](const Axis& axis) {
-      return axis.key() != kOptimizerKey && !knows(suite_.table, axis.key()) &&
-             !(optimizer && knows(optimizer->table, axis.key()));
+      return axis.key() != kOptimizerKey && !(chooses_suite_ && axis.key() == kSuiteKey) &&
+             !knows(suite_->table, axis.key()) && !(optimizer && knows(optimizer->table, axis.key()));
     });
     std::vector<Axis> drawn;
     for (const auto& axis : axes)
@@ -400,7 +454,7 @@ class Planner {
     }
     Values fixed;
     if (experiment_.command) fixed["command"] = experiment_.command->command;
-    PartCache settings(suite_.table, axes, wheels, std::move(fixed));
+    PartCache settings(suite_->table, axes, wheels, std::move(fixed));
     PartCache hyper(optimizer ? optimizer->table : kNoSettings, axes, wheels);
     for (std::size_t i = 0; i < count; ++i) {
       std::size_t rest = i, suite_part = 0, optimizer_part = 0;
@@ -492,8 +546,8 @@ class Planner {
                 Part& settings, const Part& hyper) {
     PlannedCell cell;
     CellConfig& config = cell.config;
-    config.suite = suite_.name;
-    config.suite_version = suite_.version;
+    config.suite = suite_->name;
+    config.suite_version = suite_->version;
     config.settings = settings.values;
     if (optimizer) {
       config.optimizer = optimizer->name;
@@ -513,7 +567,7 @@ class Planner {
       PlannedCell first;  // collects what add_prerequisite says
       first.point = cell.point;
       CellConfig with_inputs = config;
-      add_prerequisite(suite_, with_inputs, first);
+      add_prerequisite(*suite_, with_inputs, first);
       settings.needs = first.needs;
       settings.inputs = with_inputs.inputs;
       settings.has_prerequisite = true;
@@ -543,7 +597,8 @@ class Planner {
     if (exclusions_.empty()) return false;
     const auto lookup = [&](const std::string& key) -> std::optional<Value> {
       if (key == "arm") return arm.name;
-      if (key == kOptimizerKey && suite_.takes_optimizer) return config.optimizer;
+      if (key == kOptimizerKey && suite_->takes_optimizer) return config.optimizer;
+      if (key == kSuiteKey && chooses_suite_) return config.suite;
       for (const Values* values : {&config.settings.get(), &config.hyper.get(), &point})
         if (const auto it = values->find(key); it != values->end()) return it->second;
       return std::nullopt;
@@ -588,8 +643,6 @@ class Planner {
 
   void finish() {
     for (auto& cell : cells_) plan_.cells.push_back(std::move(cell));
-    plan_.primary_metric = suite_.primary_metric;
-    plan_.higher_is_better = suite_.higher_is_better;
     if (experiment_.command)
       for (auto& cell : plan_.cells) cell.working_dir = experiment_.command->working_dir;
     for (auto& cell : plan_.cells) cell.resources = resources_of(layer_.resources, cell.config, cell.is_prerequisite);
@@ -603,10 +656,13 @@ class Planner {
       arms[arm.name] = to_json_map(arm.settings);
     }
     for (const auto& exclusion : exclusions_) exclude.push_back(exclusion.text());
+    std::set<std::string> suites;
+    for (const auto& cell : plan_.cells)
+      if (!cell.is_prerequisite) suites.insert(cell.config.suite);
     record.spec = {{"name", experiment_.name},
                    {"title", experiment_.title},
                    {"paper", experiment_.paper},
-                   {"suite", experiment_.suite},
+                   {"suite", suites.size() == 1 && !experiment_.command ? *suites.begin() : experiment_.suite},
                    {"scale", options_.scale},
                    {"defaults", to_json_map(layer_.defaults)},
                    {"arms", arms},
@@ -620,7 +676,8 @@ class Planner {
   const Experiment& experiment_;
   const Catalog& catalog_;
   const PlanOptions& options_;
-  const SuiteInfo& suite_;
+  const SuiteInfo* suite_;  ///< the file's, or the one that is being expanded
+  bool chooses_suite_;
   Layer layer_;
   std::vector<Override> overrides_;
   std::vector<Assignment> selections_;

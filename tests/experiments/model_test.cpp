@@ -70,6 +70,39 @@ TEST(Decoder, OneTokenAtATimeEqualsTheFullForward) {
   }
 }
 
+/// The float32 path has kernels of its own (decode_kernel.h): head sizes with and without a rest of its sixteen lanes,
+/// groups of one to eight heads, sequences of unequal length and beyond one register of scores.
+TEST(Decoder, ItsFloat32KernelsComputeWhatTheFullForwardDoes) {
+  struct Case {
+    std::int64_t head_dim, query_heads, kv_heads;
+  };
+  for (const auto& [head_dim, query_heads, kv_heads] :
+       {Case{6, 2, 2}, Case{16, 6, 2}, Case{24, 4, 2}, Case{40, 5, 1}, Case{64, 8, 1}}) {
+    auto config = tiny();
+    config.head_dim = head_dim, config.query_heads = query_heads, config.kv_heads = kv_heads;
+    config.ffn = 37;
+    const Qwen3 model(config, 7, 1.0, torch::kCPU, torch::kFloat32);
+    const Qwen3 exact(config, 7, 1.0, torch::kCPU, torch::kFloat64);
+    torch::manual_seed(2);
+    const auto lengths = torch::tensor({19, 2, 7});
+    const auto tokens = torch::randint(3, 23, {3, 40});
+    const Decoder decoder(model);
+    KvCache prompts;
+    decoder.prefill(tokens.narrow(1, 0, 19), lengths, prompts);
+    auto cache = decoder.make_cache(3, 40);
+    cache.copy_from(prompts, torch::arange(3), torch::arange(3), 19);
+    for (std::int64_t t = 0; t < 20; ++t) {
+      const auto positions = lengths + t;
+      const auto next = tokens.gather(1, positions.unsqueeze(1)).squeeze(1);
+      const auto logits = decoder.decode(next, positions, positions.max().item<std::int64_t>() + 1, cache);
+      const auto full = exact.logits(exact.forward(tokens));  // [3, 40, V]
+      for (std::int64_t row = 0; row < 3; ++row)
+        EXPECT_LT((logits[row] - full[row][positions[row].item<std::int64_t>()]).abs().max().item<double>(), 2e-5)
+            << "head " << head_dim << ", step " << t << ", row " << row;
+    }
+  }
+}
+
 TEST(Decoder, RowsOfACacheCanBeTakenOutAndPutBack) {
   const auto model = make();
   const Decoder decoder(model);

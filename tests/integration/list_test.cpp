@@ -48,5 +48,31 @@ TEST_F(List, AsMarkdownIsTheCommittedPage) {
   EXPECT_THAT(misplaced.errors, HasSubstr("pionbench list optimizers --markdown"));
 }
 
+TEST_F(List, EveryShippedRlvrExperimentPlansAtEachOfItsScalesWithAControlArm) {
+  int planned = 0;
+  for (const auto& item : json("list experiments")["items"]) {
+    if (!item["suite"].get<std::string>().starts_with("rlvr/")) continue;
+    const auto name = item["name"].get<std::string>();
+    const auto details = pionbench("list experiments " + name).output;
+    for (const std::string scale : {"quick", "desk", "paper"}) {
+      const auto listed = details.substr(details.find("scales: "));
+      if (listed.substr(0, listed.find('\n')).find(scale) == listed.npos) continue;
+      const auto planned_text = pionbench("plan " + name + " --scale " + scale + " --json",
+                                          "PIONBENCH_MODELS=$PWD/none PIONBENCH_DATA=$PWD/none");
+      const auto plan = nlohmann::json::parse(planned_text.output, nullptr, false);
+      ASSERT_TRUE(plan.contains("cells")) << name << " " << scale << planned_text.errors;
+      int controls = 0;
+      for (const auto& cell : plan["cells"]) controls += cell["arm"] == "Control";
+      EXPECT_GT(controls, 0) << name << " at " << scale;
+      if (scale == "paper") {
+        EXPECT_FALSE(plan["missing"].empty()) << name;
+        EXPECT_GT(plan["gpu_hours"].get<double>(), 1) << name;
+      }
+      ++planned;
+    }
+  }
+  EXPECT_GT(planned, 20);
+}
+
 }  // namespace
 }  // namespace pionbench::integration

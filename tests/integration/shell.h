@@ -96,6 +96,7 @@ defaults:
   eval_every: 1
   probe_every: 1
   prompts: 2
+  mini_batches: 1
   samples: 2
   max_new_tokens: 6
   hidden: 16

@@ -44,6 +44,11 @@ TEST(Problems, BadLinesAreNamedWithFileAndNumber) {
   EXPECT_THAT(with("{\"question\":\"q\",\"answer\":\"five\"}"), HasSubstr("has no \"#### <number>\""));
 }
 
+TEST(Problems, AParquetFileIsRecognisedAndTheConversionNamed) {
+  EXPECT_THAT(message([] { parse_problems("PAR1\x15\x04", "train.parquet"); }),
+              HasSubstr("train.parquet: is a parquet file; JSON Lines are read. Convert it with: python3 -c"));
+}
+
 TEST(Problems, ReadMathsSchemaWithLevelsInBothSpellings) {
   const auto file = scratch("math.jsonl");
   write_file_atomic(

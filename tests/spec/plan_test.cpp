@@ -261,5 +261,47 @@ TEST_F(PlanTest, SpecsAreFoundByNameAndByPath) {
   EXPECT_THROW(find_spec("c", {folder_}), UserError);
 }
 
+TEST_F(PlanTest, AScaleTheGridOrAnOverrideNamesAnotherSuite) {
+  auto other = catalog_.suites[1];
+  other.name = "toy/two";
+  other.prerequisite.clear();
+  other.table.settings.push_back(int_setting("extra", 1, 0, 9, ""));
+  catalog_.suites.push_back(other);
+  const auto suites_of = [](const Plan& plan) {
+    std::vector<std::string> out;
+    for (const auto& cell : plan.cells)
+      if (!cell.is_prerequisite) out.push_back(cell.config.suite);
+    return out;
+  };
+  const std::string both =
+      "name: e\nsuite: toy\narms:\n  SGD: {optimizer: sgd}\ngrid: {suite: [toy, toy/two], extra: 3}\n";
+  const auto plan_both = plan(both);
+  EXPECT_THAT(suites_of(plan_both), ElementsAre("toy", "toy/two"));
+  EXPECT_THAT(labels(plan_both), ElementsAre("SGD suite=toy", "SGD suite=toy/two extra=3"));
+  EXPECT_EQ(plan_both.experiment.cells[1].point.at("suite"), "toy/two");
+  EXPECT_EQ(plan_both.primary_metric, "evaluation/test/accuracy");
+  // The suite alone is no part of a cell twice: the same cells as of a file that names it.
+  EXPECT_EQ(plan_both.cells.back().id, plan("name: f\nsuite: toy/two\ndefaults: {extra: 3}\n"
+                                            "arms:\n  S: {optimizer: sgd}\n")
+                                           .cells.back()
+                                           .id);
+  EXPECT_THAT(suites_of(plan_with(both, {"suite=toy/two"})), ElementsAre("toy/two"));
+  const std::string scaled =
+      "name: e\nsuite: toy\narms:\n  SGD: {optimizer: sgd}\nscales:\n  quick: {}\n  paper: {suite: toy/two, extra: "
+      "2}\n";
+  EXPECT_THAT(suites_of(plan(scaled)), ElementsAre("toy"));
+  const auto paper = plan(scaled, {.scale = "paper"});
+  EXPECT_THAT(suites_of(paper), ElementsAre("toy/two"));
+  EXPECT_EQ(paper.experiment.spec.at("suite"), "toy/two");
+  EXPECT_THAT(labels(plan(both, {.exclude = {"suite=toy"}})), ElementsAre("SGD suite=toy/two extra=3"));
+}
+
+TEST_F(PlanTest, AnUnknownSuiteIsNamedWhereverItStands) {
+  const std::string text = "name: e\nsuite: toy\narms:\n  SGD: {optimizer: sgd}\ngrid: {suite: [toy, toi]}\n";
+  EXPECT_THAT(error_of(text), HasSubstr("exp.yaml:5"));
+  EXPECT_THAT(error_of(text), HasSubstr("toi"));
+  EXPECT_THAT(error_of(replaced(text, "[toy, toi]", "lin:0..1")), HasSubstr("a list of names, not a range"));
+}
+
 }  // namespace
 }  // namespace pionbench

@@ -140,6 +140,10 @@ std::string gsm8k_label(std::string_view answer) {
 }
 
 std::vector<Problem> parse_problems(std::string_view text, const std::string& name) {
+  if (text.starts_with("PAR1"))
+    throw UserError(name +
+                    ": is a parquet file; JSON Lines are read. Convert it with: python3 -c \"import pandas, sys; "
+                    "pandas.read_parquet(sys.argv[1]).to_json(sys.argv[2], orient='records', lines=True)\" IN OUT");
   std::vector<Problem> out;
   std::optional<Schema> schema;
   for_each_line(text, name, [&](const Json& json, const std::string& where) {

@@ -3,6 +3,8 @@
 #include <cmath>
 #include <limits>
 
+#include "experiments/rlvr/model/decode_kernel.h"
+
 namespace pionbench::rlvr {
 
 void KvCache::copy_from(const KvCache& source, const torch::Tensor& rows, const torch::Tensor& target_slots,
@@ -113,9 +115,41 @@ torch::Tensor Decoder::prefill(const torch::Tensor& tokens, const torch::Tensor&
   return to_logits(x.index_select(0, torch::arange(batch, lengths.options()) * length + lengths - 1));
 }
 
+torch::Tensor Decoder::decode_on_cpu(const torch::Tensor& tokens, const torch::Tensor& positions,
+                                     KvCache& cache) const {
+  const auto& c = model_.config();
+  const auto slots = tokens.size(0);
+  const AttentionSizes sizes{slots, c.query_heads, c.kv_heads, c.head_dim, cache.capacity()};
+  const auto [cos, sin] = model_.rotations(positions);  // [S, E]
+  const auto where = positions.contiguous();
+  auto x = embedding_.index_select(0, tokens);  // [S, D]
+  const auto h = torch::empty_like(x);
+  const auto attended = x.new_empty({slots, c.query_heads * c.head_dim}), active = x.new_empty({slots, c.ffn});
+  const auto normalise = [&](const torch::Tensor& weight) {
+    rms_norm_rows(x.data_ptr<float>(), weight.data_ptr<float>(), c.rms_norm_eps, slots, c.hidden, h.data_ptr<float>());
+  };
+  for (std::size_t i = 0; i < layers_.size(); ++i) {
+    const auto& layer = layers_[i];
+    normalise(layer.input_norm);
+    const auto qkv = torch::linear(h, layer.qkv);
+    decode_attention(sizes, qkv.data_ptr<float>(), layer.head_norms.data_ptr<float>(), c.rms_norm_eps,
+                     cos.data_ptr<float>(), sin.data_ptr<float>(), where.data_ptr<std::int64_t>(),
+                     cache.keys[i].data_ptr<float>(), cache.values[i].data_ptr<float>(), attended.data_ptr<float>());
+    x.addmm_(attended, layer.o.t());
+    normalise(layer.post_norm);
+    const auto gate_up = torch::linear(h, layer.gate_up);
+    silu_times(gate_up.data_ptr<float>(), slots, c.ffn, active.data_ptr<float>());
+    x.addmm_(active, layer.down.t());
+  }
+  normalise(final_norm_);
+  return torch::linear(h, head_);
+}
+
 torch::Tensor Decoder::decode(const torch::Tensor& tokens, const torch::Tensor& positions, std::int64_t length,
                               KvCache& cache) const {
   const torch::NoGradGuard no_grad;
+  if (embedding_.device().is_cpu() && embedding_.scalar_type() == torch::kFloat32)
+    return decode_on_cpu(tokens, positions, cache);
   const auto& c = model_.config();
   const auto slots = tokens.size(0), groups = c.query_heads / c.kv_heads;
   auto [cos, sin] = model_.rotations(positions);

@@ -53,6 +53,8 @@ class Decoder {
   void project(const Layer& layer, const torch::Tensor& x, const torch::Tensor& cos, const torch::Tensor& sin,
                torch::Tensor& q, torch::Tensor& k, torch::Tensor& v) const;
   torch::Tensor feed_forward(const Layer& layer, const torch::Tensor& x) const;
+  /// decode() of a float32 model on the CPU: matrix products by torch, the rest by decode_kernel.h.
+  torch::Tensor decode_on_cpu(const torch::Tensor& tokens, const torch::Tensor& positions, KvCache& cache) const;
   torch::Tensor to_logits(const torch::Tensor& x) const;
 
   const Qwen3& model_;
