@@ -262,6 +262,7 @@ void migrate(const Database& db, std::span<const Migration> steps) {
 void require_current_schema(const Database& db, std::span<const Migration> steps) {
   const std::int64_t last = steps.back().version;
   const std::string file = db.path().string();
+  const ReadSnapshot snapshot(db);  // or the first writer may make the tables between two looks
   const std::int64_t application = db.integer("PRAGMA application_id");
   if (application == 0 && db.integer("SELECT count(*) FROM sqlite_schema") == 0)
     throw NoStoreYet("the store " + file + " is just being made; try again in a moment");
