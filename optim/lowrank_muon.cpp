@@ -58,6 +58,22 @@ class LowRankMuon : public MatrixOptimizer {
 
 }  // namespace
 
+std::vector<Setting> low_rank_settings() {
+  return {
+      int_setting("rank", 128, 1, 1 << 20, "directions kept; at most the smaller side of a block"),
+      choice_setting("method", "svd", {"svd", "sketch"}, "exact, or through a Gaussian sketch"),
+      int_setting("sketch_seed", 0, 0, 1LL << 31, "of the sketch"),
+  };
+}
+
+MatrixFactory low_rank_factory(const Values& hyper) {
+  return [rank = get_int(hyper, "rank"), sketch = get_text(hyper, "method") == "sketch",
+          seed = static_cast<std::uint64_t>(get_int(hyper, "sketch_seed"))](const Groups& groups,
+                                                                            const MatrixOptions& base) {
+    return std::make_unique<LowRankMuon>(groups, base, rank, sketch, seed);
+  };
+}
+
 OptimizerEntry lowrank_muon_entry() {
   OptimizerInfo info;
   info.name = "lowrank_muon";
@@ -67,12 +83,7 @@ OptimizerEntry lowrank_muon_entry() {
   info.state = kMomentumState;
   info.cost = "momentum 3mn; svd: 4r²c + O(r³) FLOP in float64; sketch of rank k: 6mnk + O((m + n)k²)";
   info.table.settings = matrix_settings();
-  const std::vector<Setting> own = {
-      int_setting("rank", 128, 1, 1 << 20, "directions kept; at most the smaller side of a block"),
-      choice_setting("method", "svd", {"svd", "sketch"}, "exact, or through a Gaussian sketch"),
-      int_setting("sketch_seed", 0, 0, 1LL << 31, "of the sketch"),
-  };
-  info.table.settings.insert(info.table.settings.end(), own.begin(), own.end());
+  for (auto& setting : low_rank_settings()) info.table.settings.push_back(std::move(setting));
   auto presets = with_values(released_presets(), {{"rank", std::int64_t{128}}, {"method", std::string("svd")}});
   presets.push_back(
       preset("low-rank-muon", "arXiv 2509.11983; dengzhanwang/Low-rank-Muon with the paper's Gaussian sketch",
@@ -80,13 +91,9 @@ OptimizerEntry lowrank_muon_entry() {
              {{"rank", std::int64_t{200}}, {"method", std::string("sketch")}}));
   info.table.bundle_sets = {{"preset", "", "the conventions of a released code", std::move(presets)}};
   return {info, [](const std::vector<Parameter>& parameters, const Values& hyper) {
-            const auto factory = [&](const Groups& groups, const MatrixOptions& base) {
-              return std::make_unique<LowRankMuon>(groups, base, get_int(hyper, "rank"),
-                                                   get_text(hyper, "method") == "sketch",
-                                                   static_cast<std::uint64_t>(get_int(hyper, "sketch_seed")));
-            };
             return make_matrix_arm(parameters, hyper,
-                                   matrix_options(hyper).spectral_map(muon_map(get_int(hyper, "ns_steps"))), factory);
+                                   matrix_options(hyper).spectral_map(muon_map(get_int(hyper, "ns_steps"))),
+                                   low_rank_factory(hyper));
           }};
 }
 

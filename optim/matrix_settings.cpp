@@ -136,8 +136,8 @@ MatrixOptions orthogonal_options(const Values& hyper, const CoefficientSet& set)
   return options;
 }
 
-std::unique_ptr<RoutedOptimizer> make_matrix_arm(const std::vector<Parameter>& parameters, const Values& hyper,
-                                                 const MatrixOptions& base, const MatrixFactory& factory) {
+std::unique_ptr<MatrixOptimizer> make_matrices(const std::vector<Parameter>& parameters, const Values& hyper,
+                                               const MatrixOptions& base, const MatrixFactory& factory) {
   const bool per_head = get_text(hyper, "heads") == "per-head";
   const auto group_setting = hyper.find("head_group");
   const std::int64_t head_group = group_setting == hyper.end() ? 1 : std::get<std::int64_t>(group_setting->second);
@@ -172,9 +172,14 @@ std::unique_ptr<RoutedOptimizer> make_matrix_arm(const std::vector<Parameter>& p
                                                                     .heads(layout.first)
                                                                     .head_side(layout.second)
                                                                     .update_scale(base.update_scale() * factor)));
-  std::unique_ptr<MatrixOptimizer> matrix;
-  if (!groups.empty()) matrix = factory ? factory(groups, base) : std::make_unique<MatrixOptimizer>(groups, base);
-  return std::make_unique<RoutedOptimizer>(std::move(matrix), make_auxiliary(parameters, hyper), parameters);
+  if (groups.empty()) return nullptr;
+  return factory ? factory(groups, base) : std::make_unique<MatrixOptimizer>(groups, base);
+}
+
+std::unique_ptr<RoutedOptimizer> make_matrix_arm(const std::vector<Parameter>& parameters, const Values& hyper,
+                                                 const MatrixOptions& base, const MatrixFactory& factory) {
+  return std::make_unique<RoutedOptimizer>(make_matrices(parameters, hyper, base, factory),
+                                           make_auxiliary(parameters, hyper), parameters);
 }
 
 }  // namespace pionbench::optim

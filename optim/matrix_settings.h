@@ -69,4 +69,12 @@ using MatrixFactory = std::function<std::unique_ptr<MatrixOptimizer>(const Group
 std::unique_ptr<RoutedOptimizer> make_matrix_arm(const std::vector<Parameter>& parameters, const Values& hyper,
                                                  const MatrixOptions& base, const MatrixFactory& factory = {});
 
+/// The matrix part of it alone: the matrices among `parameters`; null when there are none.
+std::unique_ptr<MatrixOptimizer> make_matrices(const std::vector<Parameter>& parameters, const Values& hyper,
+                                               const MatrixOptions& base, const MatrixFactory& factory = {});
+
+/// Builds LowRankMuon from the hyperparameters rank, method and sketch_seed (lowrank_muon.cpp).
+std::vector<Setting> low_rank_settings();
+MatrixFactory low_rank_factory(const Values& hyper);
+
 }  // namespace pionbench::optim

@@ -6,8 +6,8 @@ namespace pionbench::optim {
 
 const std::vector<OptimizerEntry>& registry() {
   static const std::vector<OptimizerEntry> entries = {
-      adamw_entry(),   muon_entry(),    pion_entry(), lowrank_muon_entry(), lpmuon_entry(),
-      normuon_entry(), dynmuon_entry(), dion_entry(), sgd_entry(),          frozen_entry(),
+      adamw_entry(),   muon_entry(), pion_entry(), lowrank_muon_entry(), lpmuon_entry(), normuon_entry(),
+      dynmuon_entry(), dion_entry(), sgd_entry(),  modules_entry(),      frozen_entry(),
   };
   return entries;
 }

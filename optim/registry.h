@@ -38,6 +38,7 @@ OptimizerEntry normuon_entry();
 OptimizerEntry dynmuon_entry();
 OptimizerEntry dion_entry();
 OptimizerEntry sgd_entry();
+OptimizerEntry modules_entry();
 OptimizerEntry frozen_entry();
 
 }  // namespace pionbench::optim

@@ -13,84 +13,89 @@ std::vector<Parameter> filter(const std::vector<Parameter>& parameters, Keep&& k
   return out;
 }
 
-bool owns(const torch::optim::Optimizer* optimizer, const torch::Tensor& parameter) {
-  if (!optimizer) return false;
-  for (const auto& group : optimizer->param_groups())
+bool owns(const torch::optim::Optimizer& optimizer, const torch::Tensor& parameter) {
+  for (const auto& group : optimizer.param_groups())
     for (const auto& w : group.params())
       if (w.is_same(parameter)) return true;
   return false;
 }
 
+std::vector<RoutedOptimizer::Part> two_parts(std::unique_ptr<torch::optim::Optimizer> matrix,
+                                             std::unique_ptr<torch::optim::Optimizer> auxiliary) {
+  std::vector<RoutedOptimizer::Part> out;
+  out.push_back({"matrix", std::move(matrix)});
+  out.push_back({"auxiliary", std::move(auxiliary)});
+  return out;
+}
+
 }  // namespace
+
+RoutedOptimizer::RoutedOptimizer(std::vector<Part> parts, const std::vector<Parameter>& parameters)
+    : parts_(std::move(parts)) {
+  std::erase_if(parts_, [](const Part& part) { return !part.optimizer; });
+  for (const auto& p : parameters) names_[p.tensor.unsafeGetTensorImpl()] = p.name;
+  for (const auto& part : parts_)
+    for (const auto& group : part.optimizer->param_groups()) initial_lr_.push_back(group.options().get_lr());
+}
 
 RoutedOptimizer::RoutedOptimizer(std::unique_ptr<torch::optim::Optimizer> matrix,
                                  std::unique_ptr<torch::optim::Optimizer> auxiliary,
                                  const std::vector<Parameter>& parameters)
-    : matrix_(std::move(matrix)), auxiliary_(std::move(auxiliary)) {
-  for (const auto& p : parameters) names_[p.tensor.unsafeGetTensorImpl()] = p.name;
-  for_each_part([&](torch::optim::Optimizer& part, const char*) {
-    for (const auto& group : part.param_groups()) initial_lr_.push_back(group.options().get_lr());
-  });
-}
-
-template <typename Visit>
-void RoutedOptimizer::for_each_part(Visit&& visit) const {
-  if (matrix_) visit(*matrix_, "matrix");
-  if (auxiliary_) visit(*auxiliary_, "auxiliary");
-}
+    : RoutedOptimizer(two_parts(std::move(matrix), std::move(auxiliary)), parameters) {}
 
 StepReport RoutedOptimizer::step() {
   StepReport report;
-  // Both parts first: half a step would be worse than none.
-  for_each_part([&](const torch::optim::Optimizer& part, const char*) {
-    for (const auto& w : nonfinite_gradients(part)) report.nonfinite.push_back(names_[w.unsafeGetTensorImpl()]);
-  });
+  // All parts first: half a step would be worse than none.
+  for (const auto& part : parts_)
+    for (const auto& w : nonfinite_gradients(*part.optimizer))
+      report.nonfinite.push_back(names_[w.unsafeGetTensorImpl()]);
   if (!report.applied()) {
     ++skipped_;
     return report;
   }
   ++steps_;
-  for_each_part([](torch::optim::Optimizer& part, const char*) {
-    if (auto* matrix = dynamic_cast<MatrixOptimizer*>(&part))
+  for (const auto& part : parts_) {
+    if (auto* matrix = dynamic_cast<MatrixOptimizer*>(part.optimizer.get()))
       matrix->step_on_finite_gradients();
     else
-      part.step();
-  });
+      part.optimizer->step();
+  }
   return report;
 }
 
 std::map<std::string, std::int64_t> RoutedOptimizer::statistics() const {
   std::map<std::string, std::int64_t> out = {{"steps", steps_}, {"skipped", skipped_}};
-  if (const auto* matrix = dynamic_cast<const MatrixOptimizer*>(matrix_.get())) {
-    const auto& s = matrix->statistics();
-    out["engine/gram"] = s.engine.gram;
-    out["engine/standard"] = s.engine.standard;
-    out["engine/guarded"] = s.engine.guarded;
-    out["leading/finished"] = s.leading;
-    out["leading/passes"] = s.leading_passes;
-    out["leading/refused"] = s.leading_refused;
-  }
+  for (const auto& part : parts_)
+    if (const auto* matrix = dynamic_cast<const MatrixOptimizer*>(part.optimizer.get())) {
+      const auto& s = matrix->statistics();
+      out["engine/gram"] += s.engine.gram;
+      out["engine/standard"] += s.engine.standard;
+      out["engine/guarded"] += s.engine.guarded;
+      out["leading/finished"] += s.leading;
+      out["leading/passes"] += s.leading_passes;
+      out["leading/refused"] += s.leading_refused;
+    }
   return out;
 }
 
 void RoutedOptimizer::zero_grad() {
-  for_each_part([](torch::optim::Optimizer& part, const char*) { part.zero_grad(); });
+  for (const auto& part : parts_) part.optimizer->zero_grad();
 }
 
 void RoutedOptimizer::set_lr_factor(double factor) {
   std::size_t i = 0;
-  for_each_part([&](torch::optim::Optimizer& part, const char*) {
-    for (auto& group : part.param_groups()) group.options().set_lr(initial_lr_[i++] * factor);
-  });
+  for (const auto& part : parts_)
+    for (auto& group : part.optimizer->param_groups()) group.options().set_lr(initial_lr_[i++] * factor);
 }
 
 torch::Tensor RoutedOptimizer::momentum(const torch::Tensor& parameter) const {
-  if (const auto* matrix = dynamic_cast<const MatrixOptimizer*>(matrix_.get())) {
-    if (auto buffer = matrix->momentum(parameter); buffer.defined()) return buffer;
-  }
-  if (auxiliary_) {
-    const auto it = auxiliary_->state().find(parameter.unsafeGetTensorImpl());
-    if (it == auxiliary_->state().end()) return {};
+  for (const auto& part : parts_) {
+    if (const auto* matrix = dynamic_cast<const MatrixOptimizer*>(part.optimizer.get())) {
+      if (auto buffer = matrix->momentum(parameter); buffer.defined()) return buffer;
+      continue;
+    }
+    const auto it = part.optimizer->state().find(parameter.unsafeGetTensorImpl());
+    if (it == part.optimizer->state().end()) continue;
     if (const auto* adamw = dynamic_cast<const torch::optim::AdamWParamState*>(it->second.get()))
       return adamw->exp_avg();
     if (const auto* sgd = dynamic_cast<const torch::optim::SGDParamState*>(it->second.get()))
@@ -100,24 +105,25 @@ torch::Tensor RoutedOptimizer::momentum(const torch::Tensor& parameter) const {
 }
 
 std::string RoutedOptimizer::owner(const torch::Tensor& parameter) const {
-  if (owns(matrix_.get(), parameter)) return "matrix";
-  return owns(auxiliary_.get(), parameter) ? "auxiliary" : "frozen";
+  for (const auto& part : parts_)
+    if (owns(*part.optimizer, parameter)) return part.name;
+  return "frozen";
 }
 
 void RoutedOptimizer::save(torch::serialize::OutputArchive& archive) const {
-  for_each_part([&](torch::optim::Optimizer& part, const char* name) {
+  for (const auto& part : parts_) {
     torch::serialize::OutputArchive inner(archive.compilation_unit());
-    part.save(inner);
-    archive.write(name, inner);
-  });
+    part.optimizer->save(inner);
+    archive.write(part.name, inner);
+  }
 }
 
 void RoutedOptimizer::load(torch::serialize::InputArchive& archive) {
-  for_each_part([&](torch::optim::Optimizer& part, const char* name) {
+  for (const auto& part : parts_) {
     torch::serialize::InputArchive inner;
-    archive.read(name, inner);
-    part.load(inner);
-  });
+    archive.read(part.name, inner);
+    part.optimizer->load(inner);
+  }
 }
 
 std::vector<Parameter> matrices_of(const std::vector<Parameter>& parameters) {

@@ -7,6 +7,9 @@
 ///   heads_out, heads_in       matrix optimizer    matrix optimizer by head    AdamW       not updated
 ///   embedding, output, vector AdamW (auxiliary)   AdamW (auxiliary)           AdamW       AdamW
 ///
+/// modules.cpp gives the matrices of each module (vision, language, action, other) an optimizer of its own: then there
+/// is one part for each.
+///
 /// Parameters with requires_grad = false are left out altogether.
 
 #include <torch/torch.h>
@@ -24,15 +27,22 @@ namespace pionbench::optim {
 /// What one step did.
 struct StepReport {
   /// Names of the parameters whose gradient held a NaN or an infinity; not empty: nothing was changed at all, neither
-  /// weights nor momenta, in either part.
+  /// weights nor momenta, in any part.
   std::vector<std::string> nonfinite;
   bool applied() const { return nonfinite.empty(); }
 };
 
 class RoutedOptimizer {
  public:
-  /// Either part may be null. Owns both; the parameters' tensors are shared with the model. `parameters` gives reports
-  /// their names.
+  /// One optimizer and the parameters that are its own.
+  struct Part {
+    std::string name;  ///< "matrix", "auxiliary", ...; a key of the checkpoint, unique
+    std::unique_ptr<torch::optim::Optimizer> optimizer;
+  };
+  /// Parts without an optimizer are dropped. Owns them; the parameters' tensors are shared with the model. `parameters`
+  /// gives reports their names.
+  RoutedOptimizer(std::vector<Part> parts, const std::vector<Parameter>& parameters);
+  /// The parts "matrix" and "auxiliary"; either may be null.
   RoutedOptimizer(std::unique_ptr<torch::optim::Optimizer> matrix, std::unique_ptr<torch::optim::Optimizer> auxiliary,
                   const std::vector<Parameter>& parameters);
 
@@ -42,7 +52,7 @@ class RoutedOptimizer {
   void set_lr_factor(double factor);
   /// The direction that the matrix optimizer averages for this tensor; undefined where it keeps none.
   torch::Tensor momentum(const torch::Tensor& parameter) const;
-  /// "matrix", "auxiliary" or "frozen".
+  /// The name of the part that steps it, or "frozen".
   std::string owner(const torch::Tensor& parameter) const;
   /// What the steps so far did, for a run's metadata: "steps", "skipped", "engine/gram", "engine/standard",
   /// "engine/guarded", "leading/finished", "leading/passes", "leading/refused". The last six count matrices and are
@@ -53,12 +63,8 @@ class RoutedOptimizer {
   void load(torch::serialize::InputArchive& archive);
 
  private:
-  template <typename Visit>
-  void for_each_part(Visit&& visit) const;
-
-  std::unique_ptr<torch::optim::Optimizer> matrix_;
-  std::unique_ptr<torch::optim::Optimizer> auxiliary_;
-  std::vector<double> initial_lr_;  // of every group, matrix part first
+  std::vector<Part> parts_;
+  std::vector<double> initial_lr_;  // of every group, in the order of parts
   std::map<const c10::TensorImpl*, std::string> names_;
   std::int64_t steps_ = 0, skipped_ = 0;
 };
