@@ -72,7 +72,8 @@ void Session::record(const ExperimentRecord& experiment) {
 ScheduleReport Session::run(const std::vector<Plan>& plans, const Catalog& catalog, int slots, double time_limit_s) {
   for (const auto& plan : plans) {
     record(plan.experiment);
-    if (!plan.cells.empty()) primary_metric_[plan.cells.back().config.suite] = plan.primary_metric;
+    for (const auto& cell : plan.cells)
+      if (!cell.is_prerequisite) primary_metric_[cell.config.suite] = plan.primary_metric;
   }
   return run_cells(merged_cells(plans), catalog, slots, time_limit_s);
 }

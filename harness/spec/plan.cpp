@@ -563,10 +563,12 @@ class Planner {
         cell.point[axis.key()] = text;
         cell.label += " " + axis.key() + "=" + text;
       }
-    if (!settings.has_prerequisite) {
+    // A prerequisite that is trained is one for each optimizer; any other is one for each set of settings.
+    if (!settings.has_prerequisite || has_trained_prerequisite(*suite_)) {
       PlannedCell first;  // collects what add_prerequisite says
       first.point = cell.point;
       CellConfig with_inputs = config;
+      with_inputs.inputs.clear();
       add_prerequisite(*suite_, with_inputs, first);
       settings.needs = first.needs;
       settings.inputs = with_inputs.inputs;
@@ -606,7 +608,14 @@ class Planner {
     return std::ranges::any_of(exclusions_, [&](const Expression& e) { return e.matches(lookup); });
   }
 
-  /// Plans the run that `suite` reads from, and enters it in `config.inputs` and `cell.needs`.
+  bool has_trained_prerequisite(const SuiteInfo& suite) const {
+    if (suite.prerequisite.empty()) return false;
+    const SuiteInfo& needed = catalog_.suite(suite.prerequisite);
+    return needed.takes_optimizer || has_trained_prerequisite(needed);
+  }
+
+  /// Plans the run that `suite` reads from, and enters it in `config.inputs` and `cell.needs`. One that is trained has
+  /// the optimizer of the cell that reads it.
   void add_prerequisite(const SuiteInfo& suite, CellConfig& config, PlannedCell& cell) {
     if (suite.prerequisite.empty()) return;
     const SuiteInfo& needed = catalog_.suite(suite.prerequisite);
@@ -616,13 +625,19 @@ class Planner {
     first.config.suite_version = needed.version;
     first.config.settings = needed.table.resolve(restricted(config.settings, needed.table));
     first.label = needed.name;
+    if (needed.takes_optimizer) {
+      first.config.optimizer = config.optimizer;
+      first.config.optimizer_version = config.optimizer_version;
+      first.config.hyper = config.hyper;
+      first.label += " " + config.optimizer;
+    }
     for (const auto& [key, text] : cell.point)
       if (needed.table.find(key)) {
         first.point[key] = text;
         first.label += " " + key + "=" + text;
       }
     add_prerequisite(needed, first.config, first);
-    first.id = cell_identity(first.config, canonical_text(first.config.settings), canonical_text({}));
+    first.id = cell_identity(first.config, canonical_text(first.config.settings), canonical_text(first.config.hyper));
     config.inputs[needed.name] = first.id;
     cell.needs.push_back(first.id);
     if (ids_.insert(first.id).second) plan_.cells.push_back(std::move(first));

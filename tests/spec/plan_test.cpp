@@ -167,6 +167,31 @@ TEST_F(PlanTest, ArmsOfOneSeedShareOnePrerequisite) {
   }
 }
 
+TEST_F(PlanTest, APrerequisiteThatIsTrainedHasTheOptimizerOfWhatReadsIt) {
+  SuiteInfo plus = catalog_.suites[1];
+  plus.name = "toy/plus";
+  plus.prerequisite = "toy";
+  plus.table.settings.push_back(choice_setting("category", "none", {"none", "noise"}, ""));
+  catalog_.suites.push_back(plus);
+  const std::string arms = "arms:\n  A: {optimizer: sgd}\n  B: {optimizer: muon, update_scale: 3}\n";
+  const auto p = plan("name: e\nsuite: toy/plus\n" + arms + "grid: {category: [none, noise]}\n");
+  ASSERT_EQ(p.experiment.cells.size(), 4u);
+  ASSERT_EQ(p.cells.size(), 4u + 2 + 1) << "one training for each arm, one base for all";
+  const auto training = plan("name: f\nsuite: toy\n" + arms);
+  std::set<std::string> trained;
+  for (const auto& cell : training.cells)
+    if (!cell.is_prerequisite) trained.insert(cell.id);
+  for (const auto& cell : p.cells) {
+    if (cell.config.suite != "toy/plus") continue;
+    EXPECT_THAT(trained, testing::Contains(cell.config.inputs.at("toy"))) << "the cell of the experiment that trains";
+    const auto it = std::ranges::find(p.cells, cell.config.inputs.at("toy"), &PlannedCell::id);
+    ASSERT_NE(it, p.cells.end());
+    EXPECT_EQ(it->config.optimizer, cell.config.optimizer);
+    EXPECT_EQ(it->config.hyper, cell.config.hyper);
+    EXPECT_EQ(content_hash(to_json(it->config)), it->id);
+  }
+}
+
 TEST_F(PlanTest, ABundleReachesThePrerequisite) {
   const auto p = plan_with(kExperiment, {"model=large", "seed=0"});
   EXPECT_EQ(get_int(p.cells[0].config.settings, "width"), 64);
