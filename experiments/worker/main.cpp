@@ -5,7 +5,6 @@
 
 #include <torch/torch.h>
 
-#include <csignal>
 #include <cstdio>
 #include <iostream>
 #include <span>
@@ -15,15 +14,11 @@
 #include "core/files.h"
 #include "experiments/suite.h"
 #include "experiments/worker/environment.h"
+#include "experiments/worker/stop.h"
 #include "optim/registry.h"
 
 namespace pionbench {
 namespace {
-
-volatile std::sig_atomic_t g_stop = 0;
-extern "C" void on_stop(int) {
-  g_stop = 1;
-}
 
 Catalog catalog() {
   Catalog out;
@@ -94,17 +89,6 @@ int run(const std::filesystem::path& folder) {
 }
 
 }  // namespace
-
-const std::filesystem::path& RunContext::input(const std::string& suite) const {
-  const auto it = request.inputs.find(suite);
-  if (it == request.inputs.end()) throw UserError("run.json: inputs lack \"" + suite + "\"");
-  return it->second;
-}
-
-bool RunContext::stop_requested() const {
-  return g_stop != 0;
-}
-
 }  // namespace pionbench
 
 int main(int argc, char** argv) {
@@ -116,7 +100,7 @@ int main(int argc, char** argv) {
       return kDone;
     }
     if (args.size() == 3 && std::string(args[1]) == "run") {
-      for (const int signal : {SIGTERM, SIGINT, SIGUSR2}) std::signal(signal, on_stop);
+      stop_on_signals();
       return run(args[2]);
     }
     std::cerr << "usage: pionbench-worker describe | run RUN_FOLDER\n";

@@ -1,5 +1,7 @@
 #include "experiments/worker/probe.h"
 
+#include <set>
+
 #include "optim/matrix_optimizer.h"
 #include "optim/spectral/metrics.h"
 
@@ -38,6 +40,41 @@ torch::Tensor heads_of(const optim::Parameter& p, const torch::Tensor& x) {
   return optim::head_blocks(x, p.heads, p.role == Role::kHeadsIn ? optim::HeadSide::kInput : optim::HeadSide::kOutput);
 }
 
+/// Does the part of this name map its matrices?
+bool maps(const std::string& owner) {
+  return owner != "adamw" && owner != "auxiliary" && owner != "frozen";
+}
+
+const char* name_of(optim::Modality modality) {
+  switch (modality) {
+    case optim::Modality::kVision:
+      return "vision";
+    case optim::Modality::kLanguage:
+      return "language";
+    case optim::Modality::kAction:
+      return "action";
+    case optim::Modality::kOther:
+      break;
+  }
+  return "other";
+}
+
+/// Means over the matrices of a modality.
+class ModalityMeans {
+ public:
+  void add(const std::string& name, optim::Modality modality, double value) {
+    auto& [sum, count] = sums_[name + "/" + name_of(modality)];
+    sum += value;
+    ++count;
+  }
+  void write(Named& values) const {
+    for (const auto& [name, entry] : sums_) values[name] = entry.first / entry.second;
+  }
+
+ private:
+  std::map<std::string, std::pair<double, int>> sums_;
+};
+
 }  // namespace
 
 InitialWeights::InitialWeights(const std::vector<optim::Parameter>& parameters)
@@ -58,8 +95,12 @@ void InitialWeights::report(EventWriter& events) const {
 }
 
 Probe::Probe(const std::vector<optim::Parameter>& parameters, const optim::RoutedOptimizer& optimizer, double lr,
-             const InitialWeights* initial)
-    : matrices_(matrices_among(parameters)), optimizer_(optimizer), lr_(lr), initial_(initial) {}
+             const InitialWeights* initial, double update_scale)
+    : matrices_(matrices_among(parameters)),
+      optimizer_(optimizer),
+      lr_(lr),
+      initial_(initial),
+      update_scale_(update_scale) {}
 
 void Probe::before() {
   weights_before_.clear();
@@ -70,6 +111,8 @@ void Probe::before() {
 void Probe::after(std::int64_t step, EventWriter& events) {
   const torch::NoGradGuard no_grad;
   double update_square = 0, weight_square = 0, elements = 0;
+  ModalityMeans means;
+  std::set<optim::Modality> modalities;
   for (std::size_t i = 0; i < matrices_.size(); ++i) {
     const auto& p = matrices_[i];
     const auto update = p.tensor.detach() - weights_before_[i];
@@ -82,8 +125,18 @@ void Probe::after(std::int64_t step, EventWriter& events) {
     elements += count;
 
     const auto s = optim::singular_values(gradient);
+    const double rank = optim::effective_rank(s).item<double>();
+    const auto least = static_cast<double>(std::min(update.size(0), update.size(1)));
+    modalities.insert(p.modality);
+    means.add("grad_effective_rank", p.modality, rank);
+    means.add("grad_effective_rank_share", p.modality, rank / least);
+    if (update_scale_ > 0 && maps(optimizer_.owner(p.tensor))) {
+      const auto longest = static_cast<double>(std::max(update.size(0), update.size(1)));
+      const auto mapped = optim::singular_values(update) / (lr_ * update_scale_ * std::sqrt(longest));
+      means.add("directions_passed", p.modality, optim::directions_passed(mapped).item<double>());
+    }
     Named values = {{"grad_norm", frobenius(gradient)},
-                    {"grad_effective_rank", optim::effective_rank(s).item<double>()},
+                    {"grad_effective_rank", rank},
                     {"grad_top_energy", optim::top_energy(s).item<double>()},
                     {"update_norm", update_norm},
                     {"update_rms_over_lr", update_norm / std::sqrt(count) / lr_},
@@ -124,6 +177,7 @@ void Probe::after(std::int64_t step, EventWriter& events) {
   for (const auto& [name, count] : optimizer_.statistics())
     if (name.find('/') != std::string::npos)
       values["optimizer/" + name] = static_cast<double>(count - statistics_before_[name]);
+  if (modalities.size() > 1) means.write(values);
   events.metric(step, values);
 }
 

@@ -41,13 +41,17 @@ class InitialWeights {
 /// displacement_norm.
 /// One `metric` event with update_rms_over_lr and relative_change over all matrices together, and with what the step
 /// did: optimizer/engine/{gram,standard,guarded} and optimizer/leading/{finished,passes,refused} count matrices or
-/// heads (RoutedOptimizer::statistics). Cost: a Gram eigendecomposition per matrix and head in float64, and one copy of
+/// heads (RoutedOptimizer::statistics); and where a model has several modalities, as means over the matrices of each
+///   grad_effective_rank/<modality>, grad_effective_rank_share/<modality> (over min(m, n))
+///   directions_passed/<modality>    singular values of the update above half of its scale lr·s·√max(m, n); given
+///                                   `update_scale` s, for matrices that are mapped whole
+/// Cost: a Gram eigendecomposition per matrix and head in float64, and one copy of
 /// the matrices.
 class Probe {
  public:
   /// `initial` may be null; then what is measured from it is left out.
   Probe(const std::vector<optim::Parameter>& parameters, const optim::RoutedOptimizer& optimizer, double lr,
-        const InitialWeights* initial = nullptr);
+        const InitialWeights* initial = nullptr, double update_scale = 0);
   void before();
   void after(std::int64_t step, EventWriter& events);
 
@@ -56,6 +60,7 @@ class Probe {
   const optim::RoutedOptimizer& optimizer_;
   double lr_;
   const InitialWeights* initial_;
+  double update_scale_;
   std::vector<torch::Tensor> weights_before_;
   std::map<std::string, std::int64_t> statistics_before_;
 };
