@@ -4,10 +4,23 @@
 
 namespace pionbench {
 
+#ifdef PIONBENCH_HAS_VLA
+namespace vla {
+std::vector<SuiteEntry> suites();  // vla/train/suites.h, which needs the simulator's headers
+}
+#endif
+
 const std::vector<SuiteEntry>& suites() {
-  static const std::vector<SuiteEntry> entries = {
-      maps_suite(), arith_suite(), arith_sft_suite(), algebra_suite(), algebra_sft_suite(), gsm8k_suite(), math_suite(),
-  };
+  static const std::vector<SuiteEntry> entries = [] {
+    std::vector<SuiteEntry> out = {
+        maps_suite(),        arith_suite(), arith_sft_suite(), algebra_suite(),
+        algebra_sft_suite(), gsm8k_suite(), math_suite(),
+    };
+#ifdef PIONBENCH_HAS_VLA
+    for (auto& entry : vla::suites()) out.push_back(std::move(entry));
+#endif
+    return out;
+  }();
   return entries;
 }
 

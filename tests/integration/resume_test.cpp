@@ -216,5 +216,98 @@ TEST_F(Resume, AnInterruptedCommandGoesOnFromCheckpoints) {
   EXPECT_EQ(shell((bin() / "pionbench").string() + " doctor --audit --out two").code, 0);
 }
 
+constexpr const char* kPolicies = R"(name: policies
+suite: vla/object-plus
+defaults: {lr: 1e-3, image_size: 12, crop: 10, patch: 5, vision_width: 8, width: 8, vision_heads: 2, language_heads: 2,
+  action_width: 8, action_heads: 2, backbone_episodes: 1, backbone_steps: 24, backbone_batch: 4, demos: 1,
+  steps: 24, batch: 4, trials: 1, eval_every: 10, probe_every: 6, perturbed_tasks: 4, film_size: 16}
+arms:
+  Muon: {optimizer: muon, preset: pion-vla}
+  Pion: {optimizer: modules, preset: pion-vla, head: flow, flow_steps: 2}
+grid: {category: [none, noise]}
+)";
+
+/// Robot policies from the simulator to the store.
+class Policies : public Resume {
+ protected:
+  void SetUp() override {
+    Sandbox::SetUp();
+    if (shell((bin() / "pionbench-vla").string() + " check").code != 0)
+      GTEST_SKIP() << "no MuJoCo in this build, or no OpenGL on this machine";
+    write("policies.yaml", kPolicies);
+  }
+
+  static std::vector<Json> evaluations(const fs::path& run) {
+    std::vector<Json> out;
+    std::ifstream in(run / "events.jsonl");
+    for (std::string line; std::getline(in, line);)
+      if (Json event = Json::parse(line); event["type"] == "evaluation") out.push_back(event);
+    return out;
+  }
+};
+
+TEST_F(Policies, RunFromSimulatorToStoreAndResumeToTheBit) {
+  const auto ran = pionbench("run policies.yaml film=1");
+  ASSERT_EQ(ran.code, 0) << ran.output << ran.errors;
+  std::map<std::string, int> runs;
+  std::map<std::string, fs::path> trained;
+  for (const auto& run : fs::directory_iterator(folder_ / "out/runs")) {
+    const auto request = Json::parse(slurp(run.path() / "run.json"));
+    const std::string suite = request["config"]["suite"];
+    ++runs[suite];
+    if (suite == "vla/object") trained[request["cell"]] = run.path();
+  }
+  // Data and backbone are shared; each arm is trained once for all categories.
+  EXPECT_EQ(runs, (std::map<std::string, int>{
+                      {"vla/backbone", 1}, {"vla/object-base", 1}, {"vla/object", 2}, {"vla/object-plus", 4}}));
+  int plain = 0;
+  for (const auto& run : fs::directory_iterator(folder_ / "out/runs")) {
+    const auto config = Json::parse(slurp(run.path() / "run.json"))["config"];
+    if (config["suite"] != "vla/object-plus") continue;
+    const auto film = Json::parse(slurp(run.path() / "artifacts/film.json"));
+    ASSERT_EQ(film["episodes"].size(), 1u);
+    EXPECT_EQ(film["episodes"][0]["frames"].get<int>(), film["episodes"][0]["steps"].get<int>() + 1);
+    EXPECT_TRUE(fs::exists(run.path() / "artifacts" / film["episodes"][0]["file"].get<std::string>()));
+    const auto mine = evaluations(run.path());
+    ASSERT_EQ(mine.size(), 1u);
+    if (config["settings"]["category"] != "none") {
+      EXPECT_EQ(mine[0]["items"].size(), 4u);
+      continue;
+    }
+    // What was saved is what was trained: the same episodes end the same way.
+    const auto theirs = evaluations(trained.at(config["inputs"]["vla/object"]));
+    EXPECT_EQ(mine[0]["items"], theirs.back()["items"]);
+    ++plain;
+  }
+  EXPECT_EQ(plain, 2);
+
+  int number = 0;
+  for (const auto& run : fs::directory_iterator(folder_ / "out/runs")) {
+    const auto config = Json::parse(slurp(run.path() / "run.json"))["config"];
+    if (config["suite"] != "vla/backbone" && config["suite"] != "vla/object") continue;
+    SCOPED_TRACE(config["suite"].get<std::string>() + " " + config["optimizer"].get<std::string>());
+    const auto expected = curve_of(run.path());
+    const auto folder = copy_request(run.path(), "again" + std::to_string(++number));
+    const bool killed = number % 2;
+    const auto first =
+        attempt(folder, killed ? "KILL" : "TERM", R"("step":\(5\|10\|20\),"steps")", killed ? "0" : "1000");
+    ASSERT_EQ(first.code, killed ? 137 : 75) << first.errors;
+    copy_request(run.path(), folder.filename().string(), 2);
+    const auto second = to_the_end(folder);
+    ASSERT_EQ(second.code, 0) << second.errors;
+    const auto got = curve_of(folder);
+    EXPECT_EQ(got.values, expected.values);
+    EXPECT_GE(got.resumed_from.at(0), 0);
+  }
+  EXPECT_EQ(number, 3);
+}
+
+TEST_F(Policies, MistakesAreToldBeforeAnythingRuns) {
+  const auto wrong = [&](const std::string& overrides) { return pionbench("plan policies.yaml " + overrides).errors; };
+  EXPECT_THAT(wrong("category=nois"), HasSubstr("noise"));
+  EXPECT_THAT(wrong("head=diffusion"), HasSubstr("l1, flow"));
+  EXPECT_THAT(wrong("arms.Pion.vision=adam"), HasSubstr("adamw"));
+}
+
 }  // namespace
 }  // namespace pionbench::integration

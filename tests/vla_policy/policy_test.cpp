@@ -1,0 +1,288 @@
+/// The policy against the same model in plain PyTorch (tests/tools/vla_policy_reference.py), and what its parameters
+/// say of themselves.
+
+#include "experiments/vla/policy/policy.h"
+
+#include "core/files.h"
+#include "experiments/rlvr/model/safetensors.h"
+#include "experiments/vla/policy/losses.h"
+#include "optim/registry.h"
+#include "tests/vla_policy/support.h"
+
+namespace pionbench::vla {
+namespace {
+
+using optim::Modality;
+using testing::HasSubstr;
+
+double difference(const torch::Tensor& a, const torch::Tensor& b) {
+  return (a.to(torch::kFloat64) - b.to(torch::kFloat64)).abs().max().item<double>();
+}
+
+class AgainstPyTorch : public testing::TestWithParam<HeadKind> {};
+
+TEST_P(AgainstPyTorch, LossOutputChunkAndEveryGradientAgree) {
+  const char* python = std::getenv("PIONBENCH_PYTHON");
+  const std::string interpreter = python ? python : "python3";
+  if (shell(interpreter + " -c 'import torch, scipy, safetensors'").code != 0)
+    GTEST_SKIP() << interpreter << " lacks torch, scipy or safetensors";
+  const TemporaryFolder folder;
+  const auto policy = stirred(GetParam());
+  policy.save(folder.path());
+  const auto seen = observation(3);
+  auto generator = at::detail::createCPUGenerator(5);
+  const auto draw = [&](at::IntArrayRef shape) {
+    return torch::randn(shape, generator, torch::TensorOptions()).to(torch::kFloat64);
+  };
+  const auto actions = draw({3, 4, 7}), noise = draw({3, 4, 7});
+  const auto sigma = torch::tensor({.1, .5, .9}, torch::kFloat64);
+  rlvr::write_safetensors(folder.path() / "batch.safetensors", {{"images", seen.images},
+                                                                {"words", seen.words},
+                                                                {"proprio", seen.proprio},
+                                                                {"actions", actions},
+                                                                {"noise", noise},
+                                                                {"sigma", sigma}});
+  const char* home = std::getenv("PIONBENCH_HOME");
+  const auto run = shell(interpreter + " " + std::string(home ? home : ".") + "/tests/tools/vla_policy_reference.py " +
+                         folder.path().string());
+  ASSERT_EQ(run.code, 0) << run.output;
+  const auto reference = rlvr::read_safetensors(folder.path() / "reference.safetensors");
+
+  const auto features = policy.encode(seen);
+  torch::Tensor output, loss;
+  if (GetParam() == HeadKind::kL1) {
+    output = policy.chunk(features);
+    loss = chunk_l1_loss(output, actions);
+  } else {
+    const auto sample = flow_sample(actions, noise, sigma);
+    output = policy.velocity(features, sample.noisy, sigma);
+    loss = flow_loss(output, sample, actions, sigma, .1);
+  }
+  loss.backward();
+  // Time features are computed in float32 on both sides; everything else in float64.
+  EXPECT_LT(std::abs(loss.item<double>() - reference.at("loss").item<double>()), 1e-6);
+  EXPECT_LT(difference(output, reference.at("output")), 1e-5);
+  EXPECT_LT(difference(policy.act(features, noise, 5), reference.at("chunk")), 1e-5);
+  int compared = 0;
+  for (const auto& p : policy.parameters()) {
+    const auto& expected = reference.at("grad/" + p.name);
+    const auto gradient = p.tensor.grad().defined() ? p.tensor.grad() : torch::zeros_like(p.tensor);
+    EXPECT_LT(difference(gradient, expected), 1e-6) << p.name;
+    compared += expected.abs().max().item<double>() > 1e-8;
+  }
+  // Nearly every parameter moves the loss: the comparison is of something.
+  EXPECT_GT(compared, static_cast<int>(policy.parameters().size()) - 3);
+}
+
+INSTANTIATE_TEST_SUITE_P(Heads, AgainstPyTorch, testing::Values(HeadKind::kL1, HeadKind::kFlow),
+                         [](const auto& info) { return info.param == HeadKind::kL1 ? "L1" : "Flow"; });
+
+TEST(Losses, TheFrequencyMatrixIsOrthonormalAndItsFirstRowTheMean) {
+  const auto matrix = dct_matrix(8, torch::TensorOptions().dtype(torch::kFloat64));
+  EXPECT_LT(difference(torch::matmul(matrix, matrix.t()), torch::eye(8, torch::kFloat64)), 1e-12);
+  const auto chunk = torch::randn({8, 7}, torch::kFloat64);
+  EXPECT_LT(difference(torch::matmul(matrix[0], chunk), chunk.mean(0) * std::sqrt(8.)), 1e-12);
+}
+
+TEST(Losses, TheTrueVelocityLeadsFromNoiseToTheAction) {
+  const auto actions = torch::randn({2, 4, 7}, torch::kFloat64), noise = torch::randn({2, 4, 7}, torch::kFloat64);
+  const auto sigma = torch::tensor({.3, .8}, torch::kFloat64);
+  const auto sample = flow_sample(actions, noise, sigma);
+  EXPECT_LT(difference(clean_estimate(sample.noisy, sample.velocity, sigma), actions), 1e-12);
+  EXPECT_LT(flow_loss(sample.velocity, sample, actions, sigma, .1).item<double>(), 1e-20);
+  // Euler steps along it end at the action, however few.
+  for (const std::int64_t steps : {1, 5}) {
+    auto x = noise.clone();
+    const auto grid = flow_grid(steps);
+    for (std::size_t i = 0; i + 1 < grid.size(); ++i) x = x + (grid[i + 1] - grid[i]) * (noise - actions);
+    EXPECT_LT(difference(x, actions), 1e-12);
+  }
+  EXPECT_EQ(flow_grid(5).size(), 6u);
+  EXPECT_NEAR(flow_grid(5)[4], .001, 1e-15);
+}
+
+TEST(Policy, PaddingOfTheInstructionChangesNothing) {
+  for (const auto head : {HeadKind::kL1, HeadKind::kFlow}) {
+    const auto policy = stirred(head);
+    auto seen = observation(3);
+    const auto noise = torch::randn({3, 4, 7}, torch::kFloat64);
+    const auto before = policy.act(policy.encode(seen), noise, 3);
+    seen.words = torch::cat({seen.words, torch::zeros({3, 2}, torch::kInt64)}, 1);
+    EXPECT_LT(difference(policy.act(policy.encode(seen), noise, 3), before), 1e-9);
+    seen.words[0][1] = 2;  // another word does
+    EXPECT_GT(difference(policy.act(policy.encode(seen), noise, 3)[0], before[0]), 1e-6);
+  }
+}
+
+TEST(Policy, PatchesAreCutFromBothViewsInReadingOrder) {
+  // A change of one pixel reaches only the patch that holds it, seen before attention mixes: through the gradient.
+  const auto policy = stirred(HeadKind::kL1);
+  auto seen = observation(1);
+  const auto& c = policy.config();
+  const auto grid = c.image / c.patch;
+  auto pixels = seen.images.clone();
+  for (std::int64_t view = 0; view < 2; ++view)
+    for (std::int64_t row = 0; row < grid; ++row)
+      for (std::int64_t column = 0; column < grid; ++column) {
+        auto images = torch::zeros_like(pixels);
+        images[0][view][row * c.patch + 1][column * c.patch + 2][1] = 1;
+        // vision.patch's input as the policy makes it.
+        const auto patches = images.view({1, 2, grid, c.patch, grid, c.patch, 3})
+                                 .permute({0, 1, 2, 4, 3, 5, 6})
+                                 .reshape({1, c.patches(), -1});
+        EXPECT_EQ(patches[0][view * grid * grid + row * grid + column][(1 * c.patch + 2) * 3 + 1].item<double>(), 1);
+      }
+}
+
+TEST(Policy, IsTheSameAfterSavingAndLoading) {
+  const TemporaryFolder folder;
+  const auto policy = stirred(HeadKind::kFlow, torch::kFloat32);
+  policy.save(folder.path());
+  const auto again = Policy::load(folder.path(), torch::kCPU, torch::kFloat32);
+  ASSERT_EQ(again.parameters().size(), policy.parameters().size());
+  for (std::size_t i = 0; i < policy.parameters().size(); ++i)
+    EXPECT_TRUE(torch::equal(policy.parameters()[i].tensor, again.parameters()[i].tensor))
+        << policy.parameters()[i].name;
+  EXPECT_EQ(again.vocabulary().encode("Put the MILK, please", 9), (std::vector<std::int64_t>{5, 6, 4, 1}));
+}
+
+TEST(Policy, ABackboneBringsEverythingButTheHead) {
+  const TemporaryFolder folder;
+  stirred(HeadKind::kFlow, torch::kFloat32).save(folder.path(), /*backbone_only=*/true);
+  const auto stored = rlvr::read_safetensors(folder.path() / "model.safetensors");
+  Policy fresh(tiny(HeadKind::kL1), 1, torch::kCPU, torch::kFloat32),
+      other(tiny(HeadKind::kL1), 1, torch::kCPU, torch::kFloat32);
+  other.load_backbone(folder.path());
+  for (std::size_t i = 0; i < fresh.parameters().size(); ++i) {
+    const auto& p = other.parameters()[i];
+    EXPECT_EQ(stored.contains(p.name), p.modality != Modality::kAction) << p.name;
+    EXPECT_TRUE(
+        torch::equal(p.tensor, p.modality == Modality::kAction ? fresh.parameters()[i].tensor : stored.at(p.name)))
+        << p.name;
+  }
+  auto wider = tiny(HeadKind::kL1);
+  wider.width = 24;
+  Policy wrong(wider, 1, torch::kCPU, torch::kFloat32);
+  EXPECT_THAT(error_of([&] { wrong.load_backbone(folder.path()); }),
+              testing::AllOf(HasSubstr("model.safetensors"), HasSubstr("connector.up.weight"), HasSubstr("shape")));
+}
+
+TEST(Policy, EveryModuleHasItsTagAndEveryMatrixOfAttentionItsHeads) {
+  for (const auto head : {HeadKind::kL1, HeadKind::kFlow}) {
+    const Policy policy(tiny(head), 0, torch::kCPU, torch::kFloat32);
+    std::map<Modality, int> matrices;
+    for (const auto& p : policy.parameters()) {
+      const auto module = p.name.substr(0, p.name.find('.'));
+      const auto expected = module == "vision"     ? Modality::kVision
+                            : module == "language" ? Modality::kLanguage
+                            : module == "action"   ? Modality::kAction
+                                                   : Modality::kOther;
+      EXPECT_EQ(p.modality, expected) << p.name;
+      EXPECT_EQ(optim::is_matrix(p.role) || p.role == optim::Role::kEmbedding || p.role == optim::Role::kOutput,
+                p.tensor.dim() == 2)
+          << p.name;
+      if (optim::is_matrix(p.role)) ++matrices[p.modality];
+      const auto last = p.name.substr(p.name.rfind('.') + 1);
+      const bool out = last == "q" || last == "k" || last == "v" || last.ends_with("_k") || last.ends_with("_v");
+      EXPECT_EQ(p.role == optim::Role::kHeadsOut, out) << p.name;
+      EXPECT_EQ(p.role == optim::Role::kHeadsIn, last == "o") << p.name;
+      if (out || last == "o") {
+        EXPECT_EQ(p.heads, p.modality == Modality::kLanguage ? 3 : 2) << p.name;
+      }
+    }
+    EXPECT_EQ(matrices.size(), 4u);
+  }
+}
+
+TEST(Policy, EachMixtureOfTableA6PutsItsOptimizerOnItsModule) {
+  const std::vector<std::string> rules = {"adamw", "muon", "pion", "lowrank_muon", "frozen"};
+  const Policy policy(tiny(), 0, torch::kCPU, torch::kFloat32);
+  for (const auto& vision : rules)
+    for (const auto& language : rules)
+      for (const auto& action : rules) {
+        const auto optimizer = optim::make_optimizer(
+            "modules", policy.parameters(),
+            {{"vision", vision}, {"language", language}, {"action", action}, {"other", std::string("muon")}});
+        for (const auto& p : policy.parameters()) {
+          const auto expected = !optim::is_matrix(p.role)           ? "auxiliary"
+                                : p.modality == Modality::kVision   ? vision
+                                : p.modality == Modality::kLanguage ? language
+                                : p.modality == Modality::kAction   ? action
+                                                                    : "muon";
+          ASSERT_EQ(optimizer->owner(p.tensor), expected) << p.name << ": " << vision << language << action;
+        }
+      }
+}
+
+/// Steps of `optimizer` on the l1 loss.
+std::vector<optim::Parameter> trained(const std::string& optimizer, const Values& hyper, int steps = 3) {
+  torch::set_num_threads(1);  // matrices this small only lose by sharing
+  const auto policy = stirred(HeadKind::kL1, torch::kFloat32);
+  const auto routed = optim::make_optimizer(optimizer, policy.parameters(), hyper);
+  const auto seen = observation(3, torch::kFloat32);
+  auto generator = at::detail::createCPUGenerator(5);
+  const auto actions = torch::randn({3, 4, 7}, generator, torch::TensorOptions());
+  for (int step = 0; step < steps; ++step) {
+    routed->zero_grad();
+    chunk_l1_loss(policy.chunk(policy.encode(seen)), actions).backward();
+    EXPECT_TRUE(routed->step().applied());
+  }
+  return policy.parameters();
+}
+
+TEST(Modules, OneRuleForAllIsThatOptimizerToTheBit) {
+  const std::string preset = "pion-vla";
+  const auto all = [&](const std::string& rule) {
+    return Values{{"preset", preset}, {"vision", rule}, {"language", rule},
+                  {"action", rule},   {"other", rule},  {"lr", .01}};
+  };
+  for (const auto& [rule, values] : {std::pair<std::string, Values>{"muon", {{"preset", preset}, {"lr", .01}}},
+                                     {"pion", {{"preset", preset}, {"lr", .01}}},
+                                     {"lowrank_muon", {{"preset", preset}, {"lr", .01}}},
+                                     {"adamw", {{"lr", .01}, {"weight_decay", .01}}}}) {
+    const auto mixed = trained("modules", all(rule)), plain = trained(rule, values);
+    for (std::size_t i = 0; i < plain.size(); ++i)
+      EXPECT_TRUE(torch::equal(mixed[i].tensor, plain[i].tensor)) << rule << " " << plain[i].name;
+  }
+}
+
+TEST(Modules, HeadsConcernPionsMatricesAlone) {
+  const Values pion = {{"preset", std::string("pion-vla")}, {"lr", .01}, {"k_p", std::int64_t{4}}};
+  auto per_head = pion;
+  per_head["heads"] = std::string("per-head");
+  // One step: later gradients differ everywhere.
+  const auto whole = trained("modules", pion, 1), split = trained("modules", per_head, 1);
+  for (std::size_t i = 0; i < whole.size(); ++i) {
+    const auto role = whole[i].role;
+    const bool has_heads = role == optim::Role::kHeadsOut || role == optim::Role::kHeadsIn;
+    EXPECT_EQ(torch::equal(whole[i].tensor, split[i].tensor), !(has_heads && whole[i].modality == Modality::kAction))
+        << whole[i].name;
+  }
+}
+
+TEST(Modules, AFrozenHeadKeepsItsMatricesAndTrainsTheRest) {
+  const auto before = stirred(HeadKind::kL1, torch::kFloat32).parameters();
+  const auto after =
+      trained("modules", {{"preset", std::string("pion-vla")}, {"lr", .01}, {"action", std::string("frozen")}});
+  for (std::size_t i = 0; i < before.size(); ++i) {
+    const bool frozen = before[i].modality == Modality::kAction && optim::is_matrix(before[i].role);
+    if (before[i].name == "language.embedding" || before[i].name == "language.position") continue;  // unused rows decay
+    EXPECT_EQ(torch::equal(before[i].tensor, after[i].tensor), frozen) << before[i].name;
+  }
+}
+
+TEST(Policy, SizesThatDoNotFitAreNamed) {
+  auto c = tiny();
+  c.patch = 3;
+  EXPECT_THAT(error_of([&] { Policy(c, 0, torch::kCPU, torch::kFloat32); }),
+              testing::AllOf(HasSubstr("patch"), HasSubstr("crop"), HasSubstr("3 and 8")));
+  c = tiny();
+  c.heads = 5;
+  EXPECT_THAT(error_of([&] { Policy(c, 0, torch::kCPU, torch::kFloat32); }), HasSubstr("language_heads, width"));
+  const TemporaryFolder folder;
+  write_file_atomic(folder.path() / "policy.json", "{\"image\": 8}");
+  EXPECT_THAT(error_of([&] { Policy::load(folder.path(), torch::kCPU, torch::kFloat32); }), HasSubstr("policy.json"));
+}
+
+}  // namespace
+}  // namespace pionbench::vla
