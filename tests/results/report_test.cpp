@@ -317,7 +317,7 @@ TEST_F(Report, AnUnknownNameLeavesTheReportBefore) {
     write_report(store_, options);
     FAIL();
   } catch (const UserError& error) {
-    EXPECT_THAT(error.what(), HasSubstr("did you mean \"fig2b\""));
+    EXPECT_THAT(error.what(), HasSubstr("did you mean \"fig2a\""));
     EXPECT_EQ(error.exit_code(), kUsage);
   }
   EXPECT_EQ(contents(folder_.path() / "report"), before);
