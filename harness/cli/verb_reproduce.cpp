@@ -57,12 +57,14 @@ std::string experiment_of(const std::string& name, const std::vector<fs::path>& 
 }
 
 std::vector<fs::path> chosen_specs(const std::vector<std::string>& only, const Context& context) {
-  auto specs = list_specs(paper_folders(context));
+  // All that is ready stands in paper/; whoever names an experiment may have any.
+  const auto folders = only.empty() ? paper_folders(context) : context.spec_folders;
+  auto specs = list_specs(folders);
   if (specs.empty()) throw UserError("no experiments found; set PIONBENCH_HOME or PIONBENCH_SPECS", kUsage);
   if (only.empty()) return specs;
   std::set<std::string> wanted;
   for (const auto& name : only) wanted.insert(experiment_of(name, specs));
-  for (const auto& name : wanted) find_spec(name, paper_folders(context));  // a figure's experiment may have no file
+  for (const auto& name : wanted) find_spec(name, folders);  // a figure's experiment may have no file
   std::erase_if(specs, [&](const fs::path& path) { return !wanted.contains(path.stem().string()); });
   return specs;
 }
