@@ -50,6 +50,7 @@ struct Ending {
   std::string disturbance = "";                      ///< AttemptEnd::disturbance
   std::string outcome = "";                          ///< where the place itself knows: "preempted", "timed out", ...
   std::string reason = "";                           ///< and why
+  bool superseded = false;                           ///< a later attempt has begun: what the run says is not this one's
   bool memory_kill = false;                          ///< the kernel killed for memory on its machine
   std::optional<double> wall_seconds = {};           ///< of the attempt, where it was not watched from its start
 };

@@ -82,7 +82,9 @@ Verdict by_exit_code(int code, const EventFacts& events, const Circumstances& c)
 
 AttemptEnd classify(const Ending& ending, const EventFacts& events, const Circumstances& circumstances) {
   Verdict verdict;
-  if (ending.exit_code)
+  if (ending.superseded)
+    verdict = {ending.outcome, ending.reason};
+  else if (ending.exit_code)
     verdict = by_exit_code(*ending.exit_code, events, circumstances);
   else if (ending.signal)
     verdict = by_signal(*ending.signal, "", events, circumstances);

@@ -341,7 +341,9 @@ void SlurmExecutor::look_at_node(Job& job) {
   if (ended == facts.ends.end()) {
     // Begun again before anybody saw it wait: start() finds the later attempt and takes it up.
     if (facts.last() > job.attempt)
-      end(job, {.outcome = "preempted", .reason = "Slurm began it again: its node failed, or was needed"});
+      end(job, {.outcome = "preempted",
+                .reason = "Slurm began it again: its node failed, or was needed",
+                .superseded = true});
     return;
   }
   const NodeEnd& e = ended->second;

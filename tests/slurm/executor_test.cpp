@@ -248,6 +248,26 @@ TEST_F(SlurmTest, ANodeThatFailedCostsTheRunItsWorkSinceTheLastCheckpoint) {
   EXPECT_THAT(read_file(folder_of(planned[1]) / "attempts.jsonl"), HasSubstr("its node failed"));
 }
 
+TEST_F(SlurmTest, ANodeThatFailedAndARunThatIsDoneAgainBeforeAnybodyLooksAreTwoAttempts) {
+  site_.poll_s = 4;  // the second attempt takes a fraction of it
+  const auto planned = cells("patient");
+  const auto report = run_while(planned, [&] {
+    wait_for(out_ / "ready");
+    ::usleep(2500000);  // the first attempt has been seen at work
+    std::ofstream(folder_of(planned[1]) / "events.jsonl", std::ios::app)
+        << R"({"seq":2,"t":1,"type":"checkpoint","step":1,"path":"run.json"})"
+        << "\n";
+    const int task = job("2_0")["pid"], worker = read_node_facts(folder_of(planned[1])).starts.at(1).pid;
+    ::kill(task, SIGKILL);
+    ::kill(worker, SIGKILL);
+    change_job("2_0", {{"state", "PENDING"}, {"reason", "Resources"}, {"restarts", 1}});
+  });
+  EXPECT_EQ(report.done, 2);
+  const auto row = rows_of(planned[1].id).at(0);
+  EXPECT_EQ(row.attempts, 2) << read_file(folder_of(planned[1]) / "attempts.jsonl");
+  EXPECT_EQ(row.state, RunState::kDone);
+}
+
 TEST_F(SlurmTest, ANodeThatFailedBeforeTheFirstCheckpointCostsTheWholeRun) {
   const auto planned = cells("hang");
   const auto report = run_while(planned, [&] {
