@@ -91,8 +91,7 @@ OptimizerEntry modules_entry() {
       int_setting("k_p", 0, 0, 30, "Pion: promotion steps; the other ns_steps − k_p suppress"));
   info.table.settings.push_back(bool_setting("fast_path", true, "Pion: power iteration where k_p ≤ 1"));
   for (auto& setting : low_rank_settings()) info.table.settings.push_back(std::move(setting));
-  info.table.bundle_sets = {{"preset", "", "the conventions of a released code",
-                             vla_presets()}};
+  info.table.bundle_sets = {{"preset", "", "the conventions of a released code", vla_presets()}};
   return {info, make};
 }
 

@@ -35,8 +35,8 @@ struct FilterProfile {
 /// Costs a millisecond: keep it.
 FilterProfile filter_profile(const SpectralMap& map, double tolerance = 1e-3);
 
-/// Do eight columns suffice for [m, n], and are they worth it? At most six directions pass; the smaller side is at least
-/// 24 and n at most 16·m: beyond, the chain of products costs no more (measured: 32 × 1024, 1.2 times the chain).
+/// Do eight columns suffice for [m, n], and are they worth it? At most six directions pass; the smaller side is at
+/// least 24 and n at most 16·m: beyond, the chain of products costs no more (measured: 32 × 1024, 1.2 times the chain).
 bool few_directions(const FilterProfile& profile, std::int64_t m, std::int64_t n);
 
 /// The low-rank value of f(X/‖X‖) for one matrix.

@@ -10,7 +10,8 @@
 ///   summary           1.0         5.6          17          5.7
 ///   singular values   4.5         18           18          35
 ///   Newton-Schulz     1.1         6.4          16          3.8
-/// About as much as Muon's map of the same matrix. rms, relative_change and GradientSnr::add are a few passes over memory.
+/// About as much as Muon's map of the same matrix. rms, relative_change and GradientSnr::add are a few passes over
+/// memory.
 
 #include <torch/torch.h>
 

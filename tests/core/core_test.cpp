@@ -145,8 +145,11 @@ TEST(OptimizerDocs, ShowsEachSettingAndThePresetsAsATableOfWhatTheyDifferIn) {
   info.table.settings = {real_setting("lr", 0.02, 0, 1e3, "learning rate"),
                          choice_setting("rule", "a|b", {"a|b", "c"}, "|M| < 1"),
                          bool_setting("nesterov", true, "look ahead")};
-  info.table.bundle_sets = {{"preset", "", "whose code", {{"one", "arXiv 1.2", {{"lr", 0.5}, {"nesterov", false}}},
-                                                         {"two", "code", {{"nesterov", false}, {"rule", std::string("c")}}}}}};
+  info.table.bundle_sets = {{"preset",
+                             "",
+                             "whose code",
+                             {{"one", "arXiv 1.2", {{"lr", 0.5}, {"nesterov", false}}},
+                              {"two", "code", {{"nesterov", false}, {"rule", std::string("c")}}}}}};
   const auto page = optimizers_markdown(std::vector{info});
   EXPECT_THAT(page, HasSubstr("| [Muon](#muon) | `muon` | one, two |"));
   EXPECT_THAT(page, HasSubstr("Muon, version 3."));

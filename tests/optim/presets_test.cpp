@@ -197,8 +197,8 @@ TEST(Presets, EveryPresetOfAMatrixOptimizerStandsInTheTableAboveOrIsAPlainPionOn
           return row.optimizer == entry.info.name && row.preset == bundle.name;
         });
         const bool plain =
-            bundle.name.starts_with("pion-") && (entry.info.name == "lowrank_muon" || entry.info.name == "lpmuon" ||
-                                                 entry.info.name == "modules");
+            bundle.name.starts_with("pion-") &&
+            (entry.info.name == "lowrank_muon" || entry.info.name == "lpmuon" || entry.info.name == "modules");
         EXPECT_TRUE(listed || plain || entry.info.name == "dion") << entry.info.name << " " << bundle.name;
       }
 }

@@ -82,7 +82,13 @@ TEST(DynMuon, TheExactTransformRaisesEverySingularValueToThePower) {
   const auto g = torch::randn({9, 14}, torch::kFloat64);
   // p_min = p_max holds p still.
   for (const double p : {1.0, 0.5, 0.0, -0.25}) {
-    const auto step = one_step("dynmuon", g, {{"transform", "exact"s}, {"p_min", p}, {"p_max", p}, {"scale_rule", "none"s}, {"momentum_rule", "sum"s}, {"nesterov", false}});
+    const auto step = one_step("dynmuon", g,
+                               {{"transform", "exact"s},
+                                {"p_min", p},
+                                {"p_max", p},
+                                {"scale_rule", "none"s},
+                                {"momentum_rule", "sum"s},
+                                {"nesterov", false}});
     EXPECT_LT(error(step, by_svd(g, [&](double s, std::int64_t) { return std::pow(s, p); })), 1e-7) << "p = " << p;
   }
 }
@@ -91,7 +97,9 @@ TEST(DynMuon, TheReleasedTransformIsMomentumThenNewtonSchulzThenItsTaylorForm) {
   torch::manual_seed(6);
   const auto g = torch::randn({9, 14}, torch::kFloat64);
   const auto step = [&](double p) {
-    return one_step("dynmuon", g, {{"p_min", p}, {"p_max", p}, {"scale_rule", "none"s}, {"momentum_rule", "sum"s}, {"nesterov", false}});
+    return one_step(
+        "dynmuon", g,
+        {{"p_min", p}, {"p_max", p}, {"scale_rule", "none"s}, {"momentum_rule", "sum"s}, {"nesterov", false}});
   };
   EXPECT_LT(error(step(0.3), g), 1e-12);
   const auto map = take_steps(find_coefficients("you"), 5);
@@ -165,7 +173,8 @@ TEST(GramForm, AgreesWithTheStandardFormInExactArithmetic) {
       EngineOptions gram = standard;
       gram.form = Form::kGram;
       gram.restarts = set.restarts;
-      EXPECT_LT(error(apply_spectral_map(x, set.steps, standard), apply_spectral_map(x, set.steps, gram)), 1e-9) << set.name;
+      EXPECT_LT(error(apply_spectral_map(x, set.steps, standard), apply_spectral_map(x, set.steps, gram)), 1e-9)
+          << set.name;
     }
 }
 
@@ -180,7 +189,9 @@ TEST(GramForm, InFloat32StaysWithinItsStatedErrorOnHardSpectra) {
     EngineOptions exact{0, EpsRule::kAdd, Precision::kFloat64, set.norm_factor, Form::kStandard};
     EngineOptions gram{0, EpsRule::kAdd, Precision::kFloat32, set.norm_factor, Form::kGram, set.restarts};
     const auto expected = apply_spectral_map(x, set.steps, exact);
-    const auto off = (apply_spectral_map(x.to(torch::kFloat32), set.steps, gram).to(torch::kFloat64) - expected).norm() / expected.norm();
+    const auto off =
+        (apply_spectral_map(x.to(torch::kFloat32), set.steps, gram).to(torch::kFloat64) - expected).norm() /
+        expected.norm();
     EXPECT_LT(off.item<double>(), 5e-3) << name;
   }
 }

@@ -24,8 +24,7 @@ TEST(NoiseFloor, CoversNinetyFiveOfAHundredPairsOfIdenticalWork) {
   int covered = 0, told = 0;
   for (int experiment = 0; experiment < 400; ++experiment) {
     const auto noise = measure_noise(10, [&] { return seconds(random); });
-    for (int i = 0; i < 50; ++i, ++told)
-      covered += std::abs(std::log(seconds(random) / seconds(random))) < noise.floor;
+    for (int i = 0; i < 50; ++i, ++told) covered += std::abs(std::log(seconds(random) / seconds(random))) < noise.floor;
   }
   // t's floor is of one more pair like those measured, so its coverage is 0.95 up to the mean's share (1 + 1/n).
   EXPECT_NEAR(static_cast<double>(covered) / told, 0.95, 0.015);
