@@ -5,6 +5,7 @@
 #include <set>
 
 #include "core/error.h"
+#include "results/base64.h"
 #include "results/grid.h"
 #include "results/style.h"
 
@@ -54,19 +55,6 @@ td a { text-decoration: none; } td a:hover { text-decoration: underline; }
 tr:target, li:target { outline: 2px solid var(--link); }
 .runs ul { columns: 2; font-size: .85rem; } .runs li { break-inside: avoid; }
 )css";
-}
-
-std::string base64(std::string_view bytes) {
-  constexpr const char* kDigits = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
-  std::string out;
-  out.reserve((bytes.size() + 2) / 3 * 4);
-  for (std::size_t i = 0; i < bytes.size(); i += 3) {
-    unsigned group = 0;
-    for (std::size_t j = 0; j < 3; ++j)
-      group = group << 8 | (i + j < bytes.size() ? static_cast<unsigned char>(bytes[i + j]) : 0u);
-    for (std::size_t j = 0; j < 4; ++j) out += j <= bytes.size() - i ? kDigits[group >> (18 - 6 * j) & 63] : '=';
-  }
-  return out;
 }
 
 std::string tag(const std::string& name, const std::string& text) {

@@ -7,7 +7,6 @@
 #include "harness/cli/current_store.h"
 #include "harness/cli/planning.h"
 #include "harness/cli/run_status.h"
-#include "harness/schedule/process.h"
 #include "harness/schedule/progress.h"
 #include "harness/schedule/queue_file.h"
 #include "harness/schedule/run_folder.h"

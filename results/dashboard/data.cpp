@@ -10,7 +10,7 @@
 
 #include "core/error.h"
 #include "core/files.h"
-#include "results/dashboard/pack.h"
+#include "results/base64.h"
 
 namespace pionbench::dashboard {
 namespace {

@@ -4,6 +4,7 @@
 #include <array>
 #include <stdexcept>
 
+#include "results/base64.h"
 #include "results/dashboard/assets.h"
 #include "results/dashboard/pack.h"
 

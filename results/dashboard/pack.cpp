@@ -1,10 +1,11 @@
 #include "results/dashboard/pack.h"
 
-#include <openssl/evp.h>
 #include <openssl/sha.h>
 #include <zlib.h>
 
 #include <stdexcept>
+
+#include "results/base64.h"
 
 namespace pionbench::dashboard {
 
@@ -15,14 +16,6 @@ std::string deflated(std::string_view bytes) {
                                reinterpret_cast<const Bytef*>(bytes.data()), static_cast<uLong>(bytes.size()), 9);
   if (code != Z_OK) throw std::logic_error("zlib: compress2 gave " + std::to_string(code));
   out.resize(size);
-  return out;
-}
-
-std::string base64(std::string_view bytes) {
-  std::string out(4 * ((bytes.size() + 2) / 3) + 1, '\0');
-  const int n = ::EVP_EncodeBlock(reinterpret_cast<unsigned char*>(out.data()),
-                                  reinterpret_cast<const unsigned char*>(bytes.data()), static_cast<int>(bytes.size()));
-  out.resize(static_cast<std::size_t>(n));
   return out;
 }
 

@@ -1,5 +1,6 @@
 #pragma once
-/// Data inside an HTML page: deflated, as base64. Browsers unpack it with atob and DecompressionStream("deflate").
+/// Data inside an HTML page: deflated, then as base64 (results/base64.h). Browsers unpack it with atob and
+/// DecompressionStream("deflate").
 
 #include <string>
 #include <string_view>
@@ -7,7 +8,6 @@
 namespace pionbench::dashboard {
 
 std::string deflated(std::string_view bytes);  ///< zlib format (RFC 1950), level 9: the same bytes every time
-std::string base64(std::string_view bytes);    ///< RFC 4648, padded
 /// "'sha256-<base64>'": what a Content-Security-Policy calls an inline script.
 std::string script_hash(std::string_view script);
 

@@ -5,6 +5,7 @@
 
 #include <cmath>
 
+#include "results/base64.h"
 #include "results/dashboard/assets.h"
 #include "results/dashboard/document.h"
 #include "results/dashboard/pack.h"

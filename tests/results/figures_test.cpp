@@ -8,7 +8,7 @@
 
 #include "results/registry.h"
 #include "results/style.h"
-#include "tests/results/synthetic.h"
+#include "tests/results/evidence_fixture.h"
 
 namespace pionbench {
 namespace {
@@ -24,18 +24,7 @@ constexpr const char* kSampled = "evaluation/validation/sampled";
 constexpr const char* kTest = "evaluation/test/sampled";
 constexpr const char* kSuccess = "evaluation/test/success";
 
-class Figures : public ::testing::Test {
- protected:
-  const Evidence& evidence(const std::string& experiment) {
-    all_ = gather(store_);
-    for (const auto& e : all_)
-      if (e.experiment.name == experiment) return e;
-    throw std::logic_error("no such experiment in the test");
-  }
-  TemporaryFolder folder_;
-  Store store_{folder_.path(), Store::Mode::kReadWrite};
-  std::vector<Evidence> all_;
-};
+class Figures : public EvidenceTest {};
 
 /// All views of a document that have layers, in the order in which they stand.
 std::vector<Json> views_of(const Json& node) {

@@ -4,7 +4,7 @@
 
 #include "results/published.h"
 #include "results/registry.h"
-#include "tests/results/synthetic.h"
+#include "tests/results/evidence_fixture.h"
 
 namespace pionbench {
 namespace {
@@ -16,18 +16,7 @@ using Place = MadeUp::Place;
 
 constexpr const char* kSuccess = "evaluation/test/success";
 
-class Tables : public ::testing::Test {
- protected:
-  const Evidence& evidence(const std::string& experiment) {
-    all_ = gather(store_);
-    for (const auto& e : all_)
-      if (e.experiment.name == experiment) return e;
-    throw std::logic_error("no such experiment in the test");
-  }
-  TemporaryFolder folder_;
-  Store store_{folder_.path(), Store::Mode::kReadWrite};
-  std::vector<Evidence> all_;
-};
+class Tables : public EvidenceTest {};
 
 std::map<std::string, std::string> data_row(const Table& table, const std::string& row, const std::string& column,
                                             const std::string& of) {
