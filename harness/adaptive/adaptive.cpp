@@ -97,7 +97,7 @@ std::string to_text(const AdaptiveReport& report) {
   std::string out = report.experiment + ", by " + report.metric + "\n";
   for (std::size_t r = 0; r < report.rungs.size(); ++r) out += rung_text(report, r);
   if (report.until.empty()) return out;
-  out += "  until " + report.until + ": " + (report.groups.empty() ? "begins after the last rung\n" : "\n");
+  out += "  until " + report.until + (report.groups.empty() ? ": begins after the last rung\n" : "\n");
   for (const auto& g : report.groups)
     out += "    " + g.state + "  " + number(g.mean) + " ± " + number(g.half) + " over " + std::to_string(g.values) +
            (g.values == 1 ? " seed  " : " seeds  ") + g.label + "\n";

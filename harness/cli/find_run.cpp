@@ -33,7 +33,8 @@ RunRow find_run(const std::vector<RunRow>& runs, const std::string& name) {
                   kUsage);
 }
 
-std::string label_of_cell(const std::vector<ExperimentRecord>& experiments, const std::string& cell) {
+std::string label_of_cell(const std::vector<ExperimentRecord>& experiments, const std::string& cell,
+                          const std::string& suite) {
   for (const auto& experiment : experiments)
     for (const auto& c : experiment.cells) {
       if (c.cell != cell) continue;
@@ -41,7 +42,7 @@ std::string label_of_cell(const std::vector<ExperimentRecord>& experiments, cons
       for (const auto& [key, value] : c.point) label += " " + key + "=" + value;
       return label;
     }
-  return "";
+  return suite;
 }
 
 }  // namespace pionbench

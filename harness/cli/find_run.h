@@ -11,7 +11,8 @@ namespace pionbench {
 /// the last. UserError (exit 2) with the candidates when none or runs of several cells fit.
 RunRow find_run(const std::vector<RunRow>& runs, const std::string& name);
 
-/// "fig2b Muon seed=0" for a cell that an experiment names, else "".
-std::string label_of_cell(const std::vector<ExperimentRecord>& experiments, const std::string& cell);
+/// "fig2b Muon seed=0" for a cell that an experiment names, else the suite.
+std::string label_of_cell(const std::vector<ExperimentRecord>& experiments, const std::string& cell,
+                          const std::string& suite);
 
 }  // namespace pionbench

@@ -66,8 +66,7 @@ class Gatherer {
     planned.config = cell_config_from_json(json);
     require_same_versions(planned.config);
     planned.is_prerequisite = is_prerequisite;
-    planned.label = label_of_cell(experiments_, cell);
-    if (planned.label.empty()) planned.label = planned.config.suite;
+    planned.label = label_of_cell(experiments_, cell, planned.config.suite);
     for (const auto& [suite, id] : planned.config.inputs) {
       add(id, true, "");
       planned.needs.push_back(id);
@@ -126,7 +125,7 @@ int retry(const RetryArguments& a, const Context& context) {
     for (const auto& run : chosen(a, store->runs(), store->finished_by_cell())) {
       rows.push_back({{"cell", run.cell}, {"last_run", run.run}, {"state", to_string(run.state)}});
       if (!context.json)
-        std::printf("would try again %.12s  %s  (%s)\n", run.cell.c_str(), label_of_cell(experiments, run.cell).c_str(),
+        std::printf("would try again %.12s  %s  (%s)\n", run.cell.c_str(), label_of_cell(experiments, run.cell, run.suite).c_str(),
                     to_string(run.state).c_str());
     }
     if (context.json)

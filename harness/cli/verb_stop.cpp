@@ -52,8 +52,7 @@ std::vector<Target> runs_at_work(const Store& store, const fs::path& out) {
     const AttemptStart& start = *attempts.unended;
     const bool is_over = start.job.empty() ? !is_alive(start) : false;
     if (is_over) continue;
-    const auto label = label_of_cell(experiments, row.cell);
-    targets.push_back({row.run, label.empty() ? row.suite : label, start});
+    targets.push_back({row.run, label_of_cell(experiments, row.cell, row.suite), start});
   }
   return targets;
 }

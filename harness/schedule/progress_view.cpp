@@ -106,15 +106,13 @@ std::string shortened(const std::string& text, int width, bool unicode) {
 }
 
 std::optional<double> RunClock::remaining(const ActiveView& run) {
-  const auto [it, is_new] = first_.try_emplace(run.label, Sight{run.step, run.elapsed_s});
-  const Sight& first = it->second;
-  if (run.steps <= 0 || run.step <= first.step || run.elapsed_s <= first.elapsed_s) return std::nullopt;
-  return (run.elapsed_s - first.elapsed_s) / static_cast<double>(run.step - first.step) *
-         static_cast<double>(std::max<std::int64_t>(0, run.steps - run.step));
+  RunPace& pace = paces_[run.label];
+  pace.saw(run.elapsed_s, run.step, run.steps);
+  return pace.remaining(run.elapsed_s);
 }
 
 void RunClock::keep_only(const std::vector<ActiveView>& runs) {
-  std::erase_if(first_, [&](const auto& entry) {
+  std::erase_if(paces_, [&](const auto& entry) {
     return std::ranges::find(runs, entry.first, &ActiveView::label) == runs.end();
   });
 }

@@ -6,6 +6,7 @@
 #include <vector>
 
 #include "harness/schedule/progress.h"
+#include "harness/schedule/run_pace.h"
 
 namespace pionbench {
 
@@ -30,19 +31,14 @@ int columns(const std::string& text);
 /// "12 wait: 2 of 2 runs are going"; "" when none does.
 std::string waiting_line(const Totals& totals);
 
-/// Says when a run will end, from how fast it has gone since it was first seen: a run that goes on from a checkpoint
-/// has its steps before us, not its seconds.
+/// Says when each run will end, from its pace.
 class RunClock {
  public:
   std::optional<double> remaining(const ActiveView& run);
   void keep_only(const std::vector<ActiveView>& runs);
 
  private:
-  struct Sight {
-    std::int64_t step;
-    double elapsed_s;
-  };
-  std::map<std::string, Sight> first_;
+  std::map<std::string, RunPace> paces_;
 };
 
 /// First the total, then a line for each run, then why others wait. Never more rows than the terminal has less two.

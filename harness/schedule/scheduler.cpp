@@ -15,6 +15,7 @@
 #include "harness/schedule/outcome.h"
 #include "harness/schedule/queue_file.h"
 #include "harness/schedule/run_folder.h"
+#include "harness/schedule/run_pace.h"
 #include "harness/schedule/stop_request.h"
 
 namespace pionbench {
@@ -65,6 +66,7 @@ struct Active {
   int attempt = 1;
   int accumulation = 1;
   double began = 0;
+  RunPace pace;
   std::uintmax_t stderr_offset = 0;
   long memory_kills = 0;
   bool warm = false;
@@ -523,9 +525,15 @@ struct Scheduler::Impl {
     double end = 0;
     for (const auto& a : active) {
       if (!a.task) continue;
-      const auto l = length(a.task->kind, a.suite, a.optimizer);
-      if (!l) return std::nullopt;
-      free_at.push(std::max(0.0, *l - (steady_seconds() - a.began)));
+      // Its own pace once a tenth of it was seen: what others took says little on a machine that is busier now, or of a
+      // run that goes on from a checkpoint.
+      auto left = a.pace.remaining(steady_seconds());
+      if (!left || a.pace.seen_part() < 0.1) {
+        const auto l = length(a.task->kind, a.suite, a.optimizer);
+        if (!l) return std::nullopt;
+        left = std::max(0.0, *l - (steady_seconds() - a.began));
+      }
+      free_at.push(*left);
       end = std::max(end, free_at.top());
     }
     while (static_cast<int>(free_at.size()) < slots) free_at.push(0);
@@ -560,6 +568,7 @@ struct Scheduler::Impl {
         if (const auto row = std::ranges::find(rows, a.run, &RunRow::run); row != rows.end()) {
           view.step = row->step;
           view.steps = row->steps;
+          a.pace.saw(steady_seconds(), row->step, row->steps);
           if (!a.warm && row->step > 0) {
             a.warm = true;
             executor.warmed_up(a.run);

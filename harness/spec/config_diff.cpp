@@ -5,6 +5,29 @@
 namespace pionbench {
 namespace {
 
+/// A setting whose value is a JSON object (`command`) is compared member by member, so that the one that differs is named.
+void diff_value(const std::string& input, const std::string& from, const std::string& to,
+                std::vector<InputChange>& out) {
+  const auto object = [](const std::string& text) {
+    return text.starts_with('{') ? Json::parse(text, nullptr, false) : Json();
+  };
+  const Json a = object(from), b = object(to);
+  if (!a.is_object() || !b.is_object()) {
+    out.push_back({input, from, to});
+    return;
+  }
+  std::set<std::string> keys;
+  for (const auto* side : {&a, &b})
+    for (const auto& [key, value] : side->items()) keys.insert(key);
+  const auto text = [](const Json& side, const std::string& key) -> std::string {
+    const auto it = side.find(key);
+    return it == side.end() ? "-" : it->is_string() ? it->get<std::string>() : it->dump();
+  };
+  for (const auto& key : keys)
+    if (const std::string left = text(a, key), right = text(b, key); left != right)
+      diff_value(input + "." + key, left, right, out);
+}
+
 template <typename Map, typename Text>
 void diff_maps(const std::string& prefix, const Map& from, const Map& to, const Text& text,
                std::vector<InputChange>& out) {
@@ -14,7 +37,7 @@ void diff_maps(const std::string& prefix, const Map& from, const Map& to, const 
   for (const auto& key : keys) {
     const auto a = from.find(key), b = to.find(key);
     const std::string left = a == from.end() ? "-" : text(a->second), right = b == to.end() ? "-" : text(b->second);
-    if (left != right) out.push_back({prefix + key, left, right});
+    if (left != right) diff_value(prefix + key, left, right, out);
   }
 }
 

@@ -14,6 +14,7 @@ struct InputChange {
   std::string from, to;
 };
 
+/// A setting that is a JSON object is compared member by member: "settings.command.files.train.py".
 /// In the order suite, versions, optimizer, inputs, settings, hyperparameters; empty for one and the same cell.
 std::vector<InputChange> config_diff(const CellConfig& from, const CellConfig& to);
 

@@ -2,6 +2,7 @@
 
 #include <gmock/gmock.h>
 
+#include "harness/spec/config_diff.h"
 #include "harness/spec/placeholders.h"
 #include "tests/spec/fixture.h"
 
@@ -55,6 +56,17 @@ TEST_F(CommandSuiteTest, ItsIdentityIsTheCommandTheParametersAndTheNamedFiles) {
   EXPECT_NE(id_of(), before);
   write_file_atomic(folder_ / "train.py", "print(1)\n");
   EXPECT_EQ(id_of(), before);
+}
+
+TEST_F(CommandSuiteTest, WhatTellsTwoCellsApartNamesTheFileThatWasEdited) {
+  const auto before = plan(kHead + std::string(kBlock)).cells.at(0).config;
+  write_file_atomic(folder_ / "train.py", "print(2)\n");
+  const auto after = plan(kHead + std::string(kBlock)).cells.at(0).config;
+  const auto changes = config_diff(before, after);
+  ASSERT_EQ(changes.size(), 1u);
+  EXPECT_EQ(changes[0].input, "settings.command.files.train.py");
+  EXPECT_EQ(changes[0].from.size(), 64u) << "a SHA-256";
+  EXPECT_NE(changes[0].from, changes[0].to);
 }
 
 TEST_F(CommandSuiteTest, AMovedProjectIsTheSameProject) {
