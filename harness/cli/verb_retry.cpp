@@ -125,8 +125,8 @@ int retry(const RetryArguments& a, const Context& context) {
     for (const auto& run : chosen(a, store->runs(), store->finished_by_cell())) {
       rows.push_back({{"cell", run.cell}, {"last_run", run.run}, {"state", to_string(run.state)}});
       if (!context.json)
-        std::printf("would try again %.12s  %s  (%s)\n", run.cell.c_str(), label_of_cell(experiments, run.cell, run.suite).c_str(),
-                    to_string(run.state).c_str());
+        std::printf("would try again %.12s  %s  (%s)\n", run.cell.c_str(),
+                    label_of_cell(experiments, run.cell, run.suite).c_str(), to_string(run.state).c_str());
     }
     if (context.json)
       print_json({{"dry_run", true}, {"cells", rows}});

@@ -6,8 +6,8 @@
 
 namespace pionbench {
 
-/// How fast a run goes, from what has been seen of it: a run that goes on from a checkpoint has its steps before us, not
-/// its seconds. Times are seconds on any one clock.
+/// How fast a run goes, from what has been seen of it: a run that goes on from a checkpoint has its steps before us,
+/// not its seconds. Times are seconds on any one clock.
 class RunPace {
  public:
   void saw(double at_s, std::int64_t step, std::int64_t steps) {

@@ -5,7 +5,8 @@
 namespace pionbench {
 namespace {
 
-/// A setting whose value is a JSON object (`command`) is compared member by member, so that the one that differs is named.
+/// A setting whose value is a JSON object (`command`) is compared member by member, so that the one that differs is
+/// named.
 void diff_value(const std::string& input, const std::string& from, const std::string& to,
                 std::vector<InputChange>& out) {
   const auto object = [](const std::string& text) {
