@@ -127,7 +127,7 @@ SuiteEntry suite_of(const Family& family) {
   SuiteInfo info;
   info.name = family.warm_start();
   // 2: draws belong to the sequence, not to the batch. 3 and 2: decoding rounds in another order.
-  info.version = family.name == "rlvr/arith" ? 3 : 2;
+  info.version = family.name == "rlvr/arith" ? 4 : 3;
   info.title = "Supervised warm start on " + family.title;
   info.help = "four demonstration styles, one of which will be rewarded; shared by all arms of a seed";
   info.takes_optimizer = false;

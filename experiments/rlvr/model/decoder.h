@@ -28,7 +28,7 @@ struct KvCache {
 
 /// The model's weights as decoding wants them: cast to the compute type, those of q, k, v and of gate, up stacked. Made
 /// for one generation: what needs no change is shared with the model, which must neither change nor go meanwhile.
-/// Costs a copy of about two thirds of the block weights.
+/// Costs a copy of about two thirds of the block weights; in float32 on a CPU, one of all of them and of the head.
 class Decoder {
  public:
   explicit Decoder(const Qwen3& model);
