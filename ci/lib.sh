@@ -18,9 +18,9 @@ debian_packages=(
   libhdf5-dev zlib1g-dev libosmesa6 libegl1
 )
 # What only tests need: a private Slurm (3.5 MB). Its test needs root, so nobody else is made to install a cluster's
-# daemons (slurmctld and slurmd stay off for want of a configuration). And Chromium for the tests of the dashboard, with
-# a font: 115 MB, under a minute.
-test_debian_packages=(slurm-wlm chromium fonts-dejavu-core)
+# daemons (slurmctld and slurmd stay off for want of a configuration). Chromium for the tests of the dashboard, with
+# a font: 115 MB, under a minute. And clang for the fuzz targets: 50 MB.
+test_debian_packages=(slurm-wlm chromium fonts-dejavu-core clang libclang-rt-14-dev)
 # torch is added by ci/setup only where none is importable: 2.11 to 2.13 are supported.
 torch_requirement='torch==2.13.0'
 python_packages=(

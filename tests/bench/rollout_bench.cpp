@@ -17,6 +17,10 @@ int main(int argc, char** argv) {
   using namespace pionbench;
   using namespace pionbench::rlvr;
   const int threads = argc > 1 ? std::atoi(argv[1]) : 1;
+  if (argc > 2 || threads < 1) {
+    std::cerr << "usage: rollout_bench [THREADS], THREADS at least 1 (the default)\n";
+    return 64;
+  }
   torch::set_num_threads(threads);
   Qwen3Config config;
   config.vocabulary = 4096;
