@@ -94,7 +94,7 @@ int print_plan(const PlanArguments& arguments, const Context& context) {
   }
   std::printf("%s%zu cells: %d done, %d to run\n", sweeps_text.c_str(), cells.size(), done, to_run);
   if (hours.hours && *hours.hours > 0)
-    std::printf("about %.3g GPU-hours, by %s\n", *hours.hours,
+    std::printf("about %.*f GPU-hours, by %s\n", *hours.hours < 10 ? 1 : 0, *hours.hours,
                 hours.is_priced ? "arithmetic for one H100 and answers of full length; a timed run replaces it"
                                 : "earlier runs");
   for (const auto& m : missing)
