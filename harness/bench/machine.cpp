@@ -3,11 +3,11 @@
 #include <sys/utsname.h>
 #include <unistd.h>
 
-#include <array>
-#include <cstdio>
 #include <fstream>
+#include <vector>
 
 #include "harness/common/hash.h"
+#include "harness/common/subprocess.h"
 
 namespace pionbench {
 namespace {
@@ -23,17 +23,6 @@ std::string cpu_model() {
 
 }  // namespace
 
-std::string output_of_command(const std::string& command) {
-  std::FILE* pipe = ::popen((command + " 2>/dev/null").c_str(), "r");
-  if (!pipe) return "";
-  std::string out;
-  std::array<char, 4096> buffer;
-  while (const std::size_t n = std::fread(buffer.data(), 1, buffer.size(), pipe)) out.append(buffer.data(), n);
-  if (::pclose(pipe) != 0) return "";
-  while (!out.empty() && out.back() == '\n') out.pop_back();
-  return out;
-}
-
 std::string shell_quoted(const std::string& text) {
   std::string out = "'";
   for (const char c : text) out += c == '\'' ? std::string("'\\''") : std::string(1, c);
@@ -48,8 +37,8 @@ std::map<std::string, std::string> machine_facts() {
                                               {"compiler", std::string("GCC-compatible ") + __VERSION__},
                                               {"host", system.nodename},
                                               {"kernel", system.release}};
-  const std::string gpus = output_of_command("nvidia-smi --query-gpu=name,driver_version --format=csv,noheader");
-  if (!gpus.empty()) facts["gpu"] = gpus;
+  const auto gpus = output_of({"nvidia-smi", "--query-gpu=name,driver_version", "--format=csv,noheader"});
+  if (gpus && !gpus->empty()) facts["gpu"] = *gpus;
   return facts;
 }
 
@@ -61,10 +50,13 @@ std::string fingerprint_of(const std::map<std::string, std::string>& facts) {
 }
 
 std::string revision_of(const std::filesystem::path& folder) {
-  const std::string git = "git -C " + shell_quoted(folder.string());
-  const std::string commit = output_of_command(git + " rev-parse --short=12 HEAD");
-  if (commit.empty()) return "unknown";
-  return output_of_command(git + " status --porcelain --untracked-files=no").empty() ? commit : commit + "-dirty";
+  const auto git = [&](std::vector<std::string> words) {
+    words.insert(words.begin(), {"git", "-C", folder.string()});
+    return output_of(words);
+  };
+  const auto commit = git({"rev-parse", "--short=12", "HEAD"});
+  if (!commit) return "unknown";
+  return git({"status", "--porcelain", "--untracked-files=no"}).value_or("").empty() ? *commit : *commit + "-dirty";
 }
 
 }  // namespace pionbench

@@ -17,9 +17,6 @@ std::string fingerprint_of(const std::map<std::string, std::string>& facts);
 /// "3f2a90c1d2e4", with "-dirty" when the tree has changes; "unknown" outside a git tree.
 std::string revision_of(const std::filesystem::path& folder);
 
-/// A command's standard output without trailing newlines; "" when it fails.
-std::string output_of_command(const std::string& command);
-
 /// For the shell, in single quotes.
 std::string shell_quoted(const std::string& text);
 

@@ -2,7 +2,6 @@
 #include <unistd.h>
 
 #include <algorithm>
-#include <array>
 #include <cstdio>
 #include <cstdlib>
 #include <fstream>
@@ -11,13 +10,13 @@
 #include "core/error.h"
 #include "core/material.h"
 #include "harness/cli/planning.h"
+#include "harness/common/subprocess.h"
 #include "harness/schedule/audit.h"
 #include "harness/schedule/cores.h"
 #include "harness/schedule/gpus.h"
 #include "harness/schedule/noise.h"
 #include "harness/slurm/queue.h"
 #include "harness/slurm/site.h"
-#include "harness/slurm/subprocess.h"
 #include "harness/spec/resources.h"
 #include "harness/store/filesystem.h"
 
@@ -37,24 +36,6 @@ struct Check {
   std::string fix = {};  ///< the command that mends it
 };
 
-/// Standard output of a program, or nothing when it fails.
-std::optional<std::string> output_of(const std::string& command) {
-  std::FILE* pipe = ::popen((command + " 2>/dev/null").c_str(), "r");
-  if (!pipe) return std::nullopt;
-  std::string out;
-  std::array<char, 4096> buffer;
-  while (const std::size_t n = std::fread(buffer.data(), 1, buffer.size(), pipe)) out.append(buffer.data(), n);
-  if (::pclose(pipe) != 0) return std::nullopt;
-  while (!out.empty() && out.back() == '\n') out.pop_back();
-  return out;
-}
-
-std::string quoted(const fs::path& path) {
-  std::string out = "'";
-  for (const char c : path.string()) out += c == '\'' ? std::string("'\\''") : std::string(1, c);
-  return out + "'";
-}
-
 Check check_worker(const Context& context) {
   if (::access(context.worker.c_str(), X_OK) == 0) return {"worker", Check::Result::kOk, context.worker.string()};
   return {"worker", Check::Result::kMissing, "no program at " + context.worker.string(), "ci/build"};
@@ -72,13 +53,13 @@ Check check_catalog(const Context& context) {
 }
 
 Check check_python(const Context& context) {
-  if (const auto version = output_of(quoted(context.python) + " --version"))
+  if (const auto version = output_of({context.python.string(), "--version"}))
     return {"python", Check::Result::kOk, *version + " (" + context.python.string() + ")"};
   return {"python", Check::Result::kMissing, "no interpreter at " + context.python.string(), "ci/setup"};
 }
 
 Check check_figures(const Context& context) {
-  const auto version = output_of(quoted(context.python) + " -c 'import vl_convert; print(vl_convert.__version__)'");
+  const auto version = output_of({context.python.string(), "-c", "import vl_convert; print(vl_convert.__version__)"});
   if (version) return {"figures", Check::Result::kOk, "vl-convert " + *version};
   return {"figures", Check::Result::kMissing, "the Python package vl-convert-python is missing", "ci/setup"};
 }
@@ -147,7 +128,7 @@ Check check_vla(const Context& context) {
   if (const std::string lacks = PIONBENCH_VLA_LACKS; !lacks.empty())
     return {"vla", Check::Result::kNote, "this build has no VLA suites; it lacks " + lacks, "ci/setup, then ci/build"};
   const fs::path tool = context.bin / "pionbench-vla";
-  if (auto found = output_of(quoted(tool) + " check")) {
+  if (auto found = output_of({tool.string(), "check"})) {
     std::ranges::replace(*found, '\n', ';');
     return {"vla", Check::Result::kOk, *found};
   }

@@ -18,13 +18,13 @@
 #include "core/error.h"
 #include "core/files.h"
 #include "core/run_request.h"
+#include "harness/common/subprocess.h"
 #include "harness/schedule/cores.h"
 #include "harness/schedule/process.h"
 #include "harness/schedule/run_folder.h"
 #include "harness/schedule/user_program.h"
 #include "harness/slurm/batch.h"
 #include "harness/slurm/node_spool.h"
-#include "harness/slurm/subprocess.h"
 
 namespace pionbench {
 namespace {

@@ -11,7 +11,7 @@
 #include <string_view>
 #include <vector>
 
-#include "harness/slurm/subprocess.h"
+#include "harness/common/subprocess.h"
 
 namespace pionbench {
 

@@ -11,11 +11,11 @@
 #include <thread>
 
 #include "core/run_request.h"
+#include "harness/common/subprocess.h"
 #include "harness/schedule/process.h"
 #include "harness/schedule/run_folder.h"
 #include "harness/schedule/scheduler.h"
 #include "harness/schedule/stop_request.h"
-#include "harness/slurm/subprocess.h"
 #include "tests/spec/fixture.h"
 
 namespace pionbench {

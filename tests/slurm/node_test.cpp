@@ -7,10 +7,10 @@
 
 #include <fstream>
 
+#include "harness/common/subprocess.h"
 #include "harness/schedule/process.h"
 #include "harness/slurm/batch.h"
 #include "harness/slurm/node_spool.h"
-#include "harness/slurm/subprocess.h"
 #include "tests/spec/fixture.h"
 
 namespace pionbench {

@@ -1,5 +1,5 @@
 #pragma once
-/// A program run without a shell, its output kept. For the few commands that speak for Slurm.
+/// A program run without a shell, its output kept.
 
 #include <sys/types.h>
 
@@ -44,5 +44,8 @@ class Subprocess {
 /// Starts it and waits.
 SubprocessResult run_program(const std::vector<std::string>& argv, double limit_s,
                              const std::vector<std::string>& without_variables = {});
+
+/// Its standard output without the newlines at the end; nothing where there is no such program or it fails.
+std::optional<std::string> output_of(const std::vector<std::string>& argv, double limit_s = 60);
 
 }  // namespace pionbench

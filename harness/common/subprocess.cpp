@@ -1,4 +1,4 @@
-#include "harness/slurm/subprocess.h"
+#include "harness/common/subprocess.h"
 
 #include <fcntl.h>
 #include <spawn.h>
@@ -132,6 +132,13 @@ SubprocessResult Subprocess::wait(double limit_s) {
 SubprocessResult run_program(const std::vector<std::string>& argv, double limit_s,
                              const std::vector<std::string>& without_variables) {
   return Subprocess(argv, without_variables).wait(limit_s);
+}
+
+std::optional<std::string> output_of(const std::vector<std::string>& argv, double limit_s) {
+  auto result = run_program(argv, limit_s);
+  if (!result.ok()) return std::nullopt;
+  while (!result.output.empty() && result.output.back() == '\n') result.output.pop_back();
+  return std::move(result.output);
 }
 
 }  // namespace pionbench
