@@ -1,9 +1,11 @@
 #include "results/chart.h"
 
 #include <algorithm>
+#include <array>
 #include <cmath>
 #include <cstdio>
 #include <cstdlib>
+#include <span>
 
 namespace pionbench {
 
@@ -19,6 +21,12 @@ Json quantitative(const Axis& axis) {
     // Vega would draw a grid line at every digit of every decade.
     if (axis.domain) look["values"] = log_ticks(*axis.domain);
   }
+  if (axis.linear_to) {
+    scale["type"] = "symlog";
+    scale["constant"] = *axis.linear_to;
+    look["format"] = "~g";
+    if (axis.domain) look["values"] = symlog_ticks(*axis.domain, *axis.linear_to);
+  }
   if (axis.is_share) look["format"] = ".0%";
   out["scale"] = scale;
   out["axis"] = look;
@@ -27,15 +35,46 @@ Json quantitative(const Axis& axis) {
 
 std::vector<double> log_ticks(const std::pair<double, double>& domain) {
   const double decades = std::log10(domain.second / domain.first);
-  std::vector<double> out;
-  for (int exponent = static_cast<int>(std::floor(std::log10(domain.first))); exponent <= 300; ++exponent) {
-    const double decade = std::pow(10.0, exponent);
-    if (decade > domain.second) break;
-    for (const double digit : {1, 2, 5})
-      if (const double value = drawn(digit * decade);
-          value >= domain.first && value <= domain.second && (digit == 1 || decades < 2.5))
-        out.push_back(value);
-  }
+  const auto multiples = [&](std::span<const double> digits) {
+    std::vector<double> out;
+    for (int exponent = static_cast<int>(std::floor(std::log10(domain.first))); exponent <= 300; ++exponent) {
+      const double decade = std::pow(10.0, exponent);
+      if (decade > domain.second) break;
+      for (const double digit : digits)
+        if (const double value = drawn(digit * decade); value >= domain.first && value <= domain.second)
+          out.push_back(value);
+    }
+    return out;
+  };
+  constexpr std::array kOne = {1.0};
+  constexpr std::array kMany = {1.0, 1.2, 1.5, 2.0, 2.5, 3.0, 4.0, 5.0, 6.0, 8.0};
+  constexpr std::array kFew = {1.0, 2.0, 5.0};
+  if (decades >= 2.5) return multiples(kOne);
+  auto out = multiples(kFew);
+  return out.size() < 3 ? multiples(kMany) : out;
+}
+
+std::vector<int> count_ticks(int first, int last) {
+  std::vector<int> out;
+  for (int value = first; value <= last; value += std::max(1, (last - first + 10) / 10)) out.push_back(value);
+  return out;
+}
+
+std::optional<double> symlog_constant(const std::vector<double>& values) {
+  if (values.empty()) return std::nullopt;
+  const auto [least, greatest] = std::ranges::minmax(values);
+  if (least >= 0 || greatest < -20 * least) return std::nullopt;
+  const double decade = std::pow(10.0, std::floor(std::log10(-least)));
+  for (const double digit : {1.0, 2.0, 5.0})
+    if (digit * decade >= -least) return drawn(digit * decade);
+  return drawn(10 * decade);
+}
+
+std::vector<double> symlog_ticks(const std::pair<double, double>& domain, double linear_to) {
+  std::vector<double> out = {0};
+  for (double size = linear_to; size <= std::max(domain.second, -domain.first); size *= 10)
+    for (const double value : {-size, size})
+      if (value >= domain.first && value <= domain.second) out.push_back(drawn(value));
   return out;
 }
 
@@ -92,9 +131,10 @@ std::pair<double, double> share_domain(const std::vector<double>& values) {
 }
 
 std::pair<double, double> wide_domain(const std::vector<double>& values, bool is_log) {
-  if (values.empty()) return is_log ? std::pair(0.1, 1.0) : std::pair(0.0, 1.0);
-  auto [least, greatest] = std::minmax_element(values.begin(), values.end());
-  double low = *least, high = *greatest;
+  auto shown = values;
+  if (is_log) std::erase_if(shown, [](double value) { return value <= 0; });
+  if (shown.empty()) return is_log ? std::pair(0.1, 1.0) : std::pair(0.0, 1.0);
+  const auto [low, high] = std::ranges::minmax(shown);
   if (is_log) {
     const double room = std::max(0.05 * std::log(high / low), 0.1);
     return {drawn(low * std::exp(-room)), drawn(high * std::exp(room))};

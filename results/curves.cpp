@@ -36,7 +36,6 @@ class Drawing {
         keys_(varied_keys(evidence)),
         panels_(setting_panels(evidence, options.folded, arms_)) {
     if (panels_.empty()) panels_.push_back({"", kAllRuns, {}});
-    sort_panels();
     // Titles without letters: they are counted over all rows.
     for (auto& panel : panels_)
       if (!panel.id.empty()) panel.title = panel.title.substr(panel.title.find(' ') + 1);
@@ -50,21 +49,12 @@ class Drawing {
       chart_.data.columns.emplace_back(column);
   }
 
-  void sort_panels() {
-    const auto place = [&](const Panel& panel) {
-      std::vector<std::ptrdiff_t> out;
-      for (const auto& key : options_.order) {
-        const auto values = evidence_.values_of(key);
-        const std::string own = panel.cells.empty() ? "" : panel.cells.front()->coordinate(key);
-        out.push_back(std::find(values.begin(), values.end(), own) - values.begin());
-      }
-      return out;
-    };
-    std::stable_sort(panels_.begin(), panels_.end(),
-                     [&](const Panel& a, const Panel& b) { return place(a) < place(b); });
+  std::size_t columns() const { return options_.columns ? options_.columns : panels_.size() > 4 ? 4 : 2; }
+  int width() const {
+    if (options_.width) return options_.width;
+    return panels_.size() == 1 ? 480 : columns() > 2 ? 210 : 330;
   }
-
-  int width() const { return options_.width ? options_.width : panels_.size() == 1 ? 480 : 330; }
+  int height() const { return options_.height ? options_.height : columns() > 2 ? 160 : 210; }
 
   CurveChart draw(const std::vector<CurveRow>& rows) {
     for (const auto& row : rows) add_row(row);
@@ -85,8 +75,8 @@ class Drawing {
         panel.title = "(" + panel.id + ") " + panel.title;
       }
       ++chart_.panels;
-      line.push_back(draw_panel(panel, i % options_.columns == 0 ? row.title : ""));
-      if (line.size() == options_.columns || i + 1 == panels_.size()) {
+      line.push_back(draw_panel(panel, i % columns() == 0 ? row.title : ""));
+      if (line.size() == columns() || i + 1 == panels_.size()) {
         chart_.rows.push_back({{"hconcat", line}});
         line = Json::array();
       }
@@ -108,18 +98,22 @@ class Drawing {
 
   void set_domains() {
     std::vector<double> values;
-    x_max_ = 1;
     for (const auto& curve : curves_)
       for (const auto& point : curve.points) values.push_back(point.value);
-    for (const auto& panel : panels_) {
-      const auto here = curves_in(panel);
-      for (const auto& arm : arms_)
-        for (const auto& point : arm_points(here, arm))
-          if (const auto x = place(point)) x_max_ = std::max(x_max_, *x);
-    }
-    is_log_ = options_.y == Y::kPositive && !values.empty() &&
-              std::all_of(values.begin(), values.end(), [](double v) { return v > 0; });
+    x_max_ = 1;
+    for (const auto& panel : panels_) x_max_ = std::max(x_max_, last_place(curves_in(panel)));
+    is_log_ = options_.y == Y::kPositive && !values.empty() && *std::ranges::min_element(values) > 0;
+    linear_to_ = options_.y == Y::kPositive ? symlog_constant(values) : std::nullopt;
     y_domain_ = options_.y == Y::kShare ? share_domain(values) : wide_domain(values, is_log_);
+    // A twentieth of the whole axis would be far below the noise.
+    if (linear_to_) y_domain_.first = drawn(*std::ranges::min_element(values) - *linear_to_ / 2);
+  }
+
+  double last_place(const std::vector<SeedCurve>& here) const {
+    double last = 0;
+    for (const auto& arm : arms_)
+      for (const auto& point : arm_points(here, arm)) last = std::max(last, place(point).value_or(0));
+    return last;
   }
 
   Json draw_panel(const Panel& panel, const std::string& y_title) const {
@@ -138,15 +132,16 @@ class Drawing {
                           {"href", href}});
     }
     const bool is_empty = rows.empty();
+    const double own_end = options_.x == X::kStep ? 0 : last_place(here);
     const Axis x_axis{"x",
                       options_.x == X::kStep ? "training step" : "training time (s)",
-                      std::pair(0.0, x_max_),
+                      std::pair(0.0, own_end > 0 ? own_end : x_max_),
                       false,
                       false,
                       /*has_grid=*/false};
     const Json x = quantitative(x_axis);
     const bool is_share = options_.y == Y::kShare;
-    Json y = quantitative({"mean", y_title, y_domain_, is_log_, is_share});
+    const Json y = quantitative({"mean", y_title, y_domain_, is_log_, is_share, true, linear_to_});
     Json low = y;
     low["field"] = "low";
     const Json color = arm_color_encoding(styles_), dash = arm_dash_encoding(styles_);
@@ -164,7 +159,7 @@ class Drawing {
          {{"mark", {{"type", "line"}, {"strokeWidth", 2}}},
           {"encoding", {{"x", x}, {"y", y}, {"color", color}, {"strokeDash", dash}}}},
          {{"mark", {{"type", "point"}, {"filled", true}, {"size", 18}, {"opacity", 1}}}, {"encoding", dots}}});
-    Json out = view(panel.title, gap_text(panel.cells), width(), options_.height, std::move(layers), is_empty);
+    Json out = view(panel.title, gap_text(panel.cells), width(), height(), std::move(layers), is_empty);
     out["data"] = {{"values", std::move(rows)}};
     return out;
   }
@@ -188,6 +183,7 @@ class Drawing {
   std::vector<ArmStyle> styles_;
   bool has_letters_ = false, is_log_ = false;
   double x_max_ = 1;
+  std::optional<double> linear_to_;
   std::pair<double, double> y_domain_;
   std::vector<SeedCurve> curves_;  // of the row at hand
   CurveChart chart_;
@@ -197,6 +193,17 @@ class Drawing {
 
 CurveChart draw_curves(const Evidence& evidence, const std::vector<CurveRow>& rows, const CurveOptions& options) {
   return Drawing(evidence, rows, options).draw(rows);
+}
+
+Figure curve_figure(const Evidence& evidence, const std::string& what, const std::vector<CurveRow>& rows,
+                    const CurveOptions& options) {
+  auto chart = draw_curves(evidence, rows, options);
+  return {.title = evidence.title(),
+          .caption = what + "Lines: mean over seeds, " + chart.seeds +
+                     "; bands: lowest to highest seed, not an interval. " + options.published + caption_end(evidence),
+          .spec = vega_lite({{"vconcat", chart.rows}}),
+          .data = std::move(chart.data),
+          .sources = std::move(chart.sources)};
 }
 
 }  // namespace pionbench

@@ -14,17 +14,18 @@ struct CurveRow {
 
 struct CurveOptions {
   enum class X { kStep, kTrainSeconds };
-  enum class Y { kShare, kPositive, kNumber };  ///< per cent; logarithmic where all values are above 0; as it is
+  /// kShare: per cent. kPositive: logarithmic where all values are above 0; where noise takes some below, linear up to
+  /// its size and logarithmic beyond (kSymlogFrom). kNumber: as it is.
+  enum class Y { kShare, kPositive, kNumber };
   X x = X::kStep;
   Y y = Y::kShare;
   std::vector<std::string> arms = {};    ///< drawn; empty = all
   std::vector<std::string> folded = {};  ///< coordinates that part no panels: runs differ in them under one arm
-  std::size_t columns = 2;
-  /// Coordinates by whose values panels are put in order, the first slowest; empty: display order.
-  std::vector<std::string> order = {};
-  int width = 0, height = 210;      ///< width 0: by the number of panels
-  std::size_t first_panel = 0;      ///< letters before these: of the figure's other parts
-  bool is_always_lettered = false;  ///< also where there is one panel
+  std::string published = "The paper prints no values. ";  ///< of curve_figure's caption
+  std::size_t columns = 0;                                 ///< 0: by the number of panels
+  int width = 0, height = 0;                               ///< 0: by the number of columns
+  std::size_t first_panel = 0;                             ///< letters before these: of the figure's other parts
+  bool is_always_lettered = false;                         ///< also where there is one panel
 };
 
 struct CurveChart {
@@ -36,8 +37,12 @@ struct CurveChart {
   std::size_t panels = 0;
 };
 
-/// Lines: mean over seeds; bands: lowest to highest seed, not an interval. Panels of one row share their axes. A panel
-/// names what is missing in it.
+/// Lines: mean over seeds; bands: lowest to highest seed, not an interval. Panels share their axes, but not a clock: a
+/// large model's seconds would press a small one's into a corner. A panel names what is missing in it.
 CurveChart draw_curves(const Evidence& evidence, const std::vector<CurveRow>& rows, const CurveOptions& options = {});
+
+/// A figure of nothing but draw_curves. `what` begins the caption: whole sentences that end with a space.
+Figure curve_figure(const Evidence& evidence, const std::string& what, const std::vector<CurveRow>& rows,
+                    const CurveOptions& options = {});
 
 }  // namespace pionbench

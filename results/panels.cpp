@@ -1,6 +1,7 @@
 #include "results/panels.h"
 
 #include <algorithm>
+#include <array>
 #include <cctype>
 #include <map>
 #include <set>
@@ -17,6 +18,24 @@ bool contains(const std::vector<std::string>& items, const std::string& item) {
 
 // More than this does not fit in the head of a panel.
 constexpr std::size_t kLongGap = 54;
+
+// The order in which the paper tells its settings, the slowest first: how it is trained, on what, with which model.
+constexpr std::array kPanelOrder = {"auxiliary", "algorithm", "suite", "model"};
+
+/// By kPanelOrder, then in display order; the same in every figure of an experiment, so that panel (b) of one is panel
+/// (b) of the next.
+void sort_panels(const Evidence& evidence, std::vector<Panel>& panels) {
+  using Place = std::array<std::ptrdiff_t, kPanelOrder.size()>;
+  std::array<std::vector<std::string>, kPanelOrder.size()> values;
+  for (std::size_t i = 0; i < kPanelOrder.size(); ++i) values[i] = evidence.values_of(kPanelOrder[i]);
+  const auto place = [&](const Panel& panel) {
+    Place out{};
+    for (std::size_t i = 0; i < kPanelOrder.size(); ++i)
+      out[i] = std::ranges::find(values[i], panel.cells.front()->coordinate(kPanelOrder[i])) - values[i].begin();
+    return out;
+  };
+  std::ranges::stable_sort(panels, std::less<Place>(), place);
+}
 
 }  // namespace
 
@@ -71,6 +90,7 @@ std::vector<Panel> setting_panels(const Evidence& evidence, const std::vector<st
     if (is_new) panels.push_back({"", title, {}});
     panels[it->second].cells.push_back(&cell);
   }
+  sort_panels(evidence, panels);
   if (panels.size() > 1)
     for (std::size_t i = 0; i < panels.size(); ++i) {
       panels[i].id = panel_letter(i);

@@ -20,8 +20,8 @@ struct Panel {
   std::vector<const CellEvidence*> cells;
 };
 
-/// One panel for each setting: for each combination of the coordinates that vary, but the seed and `folded`, in display
-/// order.
+/// One panel for each setting: for each combination of the coordinates that vary, but the seed and `folded`, in the
+/// paper's order of settings, then in display order.
 /// `keep`: arms that are drawn; empty = all.
 std::vector<Panel> setting_panels(const Evidence& evidence, const std::vector<std::string>& folded = {},
                                   const std::vector<std::string>& keep = {});

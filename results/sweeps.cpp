@@ -57,13 +57,14 @@ std::vector<Trial> trials(const Evidence& evidence, const std::vector<const Cell
 
 const Trial* best_trial(const std::vector<Trial>& all, const std::string& arm, const CellValue& value) {
   const Trial* best = nullptr;
-  double best_mean = 0;
+  std::pair<std::size_t, double> best_rank;
   for (const auto& trial : all) {
     if (trial.arm != arm) continue;
     const auto summary = summarize(trial.cells, value);
-    if (summary.values.empty() || (best && summary.mean <= best_mean)) continue;
+    const std::pair rank(summary.values.size(), summary.mean);
+    if (summary.values.empty() || (best && rank <= best_rank)) continue;
     best = &trial;
-    best_mean = summary.mean;
+    best_rank = rank;
   }
   return best;
 }

@@ -29,7 +29,9 @@ struct Trial {
 /// By arm in display order, then by rising values.
 std::vector<Trial> trials(const Evidence& evidence, const std::vector<const CellEvidence*>& cells);
 
-/// The trial of an arm with the best mean of `value` (higher is better) over its seeds; null when none has any.
+/// The trial of an arm with the best mean of `value` (higher is better) over its seeds; null when none has any. Only
+/// trials with as many values as any of the arm's are candidates: a trial that halving stopped after one seed was
+/// beaten there, and one lucky seed is no match for a mean of three.
 const Trial* best_trial(const std::vector<Trial>& all, const std::string& arm, const CellValue& value);
 
 /// For each arm of a setting: the cells that it is compared with. Where the experiment sweeps tuned settings these are

@@ -37,8 +37,9 @@ std::vector<TargetSetting> target_settings(const Evidence& evidence) {
     });
     if (!ends.empty()) {
       setting.target = stats::median(ends);
+      double longest = 0;
       each([&](const SeedCurve& curve) {
-        Reaching run{curve.cell, {0, false}, {0, false}};
+        Reaching run{.cell = curve.cell, .steps = {0, false}, .seconds = {0, false}};
         for (const auto& point : curve.points) {
           run.steps.time = static_cast<double>(point.step);
           if (point.train_seconds) run.seconds.time = *point.train_seconds;
@@ -47,8 +48,12 @@ std::vector<TargetSetting> target_settings(const Evidence& evidence) {
           run.steps.is_reached = run.seconds.is_reached = true;
           break;
         }
+        run.trained = run.seconds.time;
+        longest = std::max(longest, run.trained);
         setting.runs.push_back(run);
       });
+      for (auto& run : setting.runs)
+        if (!run.seconds.is_reached) run.seconds.time = longest;
     }
     out.push_back(std::move(setting));
   }

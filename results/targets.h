@@ -11,7 +11,10 @@ namespace pionbench {
 
 struct Reaching {
   const CellEvidence* cell;
+  /// On the clock a miss counts to the end of the setting's longest run: a budget in steps ends a quick run early, and
+  /// censored there its miss would leave the count just because it was quick.
   stats::TimeToTarget steps, seconds;
+  double trained = 0;  ///< seconds to the target, or to the run's own end
 };
 
 struct TargetSetting {

@@ -109,8 +109,10 @@ class GateCall {
         // An improvement is the level from now on; so is a change that is meant.
         if (judged.verdict == gate::Verdict::kImproved || (is_change && options_.is_accepted))
           series.standing = "accepted";
-        else if (is_change)
-          series.standing = "changed";
+        else
+          series.standing = is_change ? "changed" : "good";
+        series.verdict = to_string(judged.verdict);
+        series.why = gate::reason(judged);
       }
     store.record_sitting(head);
   }

@@ -80,8 +80,12 @@ ExperimentRecord experiment_from_json(const Json& json) {
 
 Json to_json(const Sitting& s) {
   Json series = Json::array();
-  for (const auto& x : s.series)
+  for (const auto& x : s.series) {
     series.push_back({{"name", x.name}, {"unit", x.unit}, {"standing", x.standing}, {"samples", x.samples}});
+    if (x.verdict.empty()) continue;
+    series.back()["verdict"] = x.verdict;
+    series.back()["why"] = x.why;
+  }
   return {{"schema", 1},
           {"sitting", s.sitting},
           {"recorded_at", s.recorded_at},
@@ -99,7 +103,8 @@ Sitting sitting_from_json(const Json& json) {
   s.fingerprint = json.at("fingerprint");
   s.environment = json.at("environment").get<std::map<std::string, std::string>>();
   for (const auto& x : json.at("series"))
-    s.series.push_back({x.at("name"), x.at("unit"), x.at("samples").get<std::vector<double>>(), x.at("standing")});
+    s.series.push_back({x.at("name"), x.at("unit"), x.at("samples").get<std::vector<double>>(), x.at("standing"),
+                        x.value("verdict", ""), x.value("why", "")});
   return s;
 }
 
@@ -270,9 +275,11 @@ bool Ingester::take_sitting(const std::filesystem::path& file) {
     db_.prepare(std::string("DELETE FROM ") + table + " WHERE sitting = ?").run(s.sitting);
   db_.prepare("INSERT INTO sittings (sitting, recorded_at, revision, fingerprint, environment) VALUES (?, ?, ?, ?, ?)")
       .run(s.sitting, s.recorded_at, s.revision, s.fingerprint, canonical(Json(s.environment)));
-  auto insert = db_.prepare("INSERT INTO benchmarks (sitting, series, unit, standing, samples) VALUES (?, ?, ?, ?, ?)");
+  auto insert = db_.prepare(
+      "INSERT INTO benchmarks (sitting, series, unit, standing, samples, verdict, why) VALUES (?, ?, ?, ?, ?, ?, ?)");
   for (const auto& series : s.series)
-    insert.run(s.sitting, series.name, series.unit, series.standing, canonical(Json(series.samples)));
+    insert.run(s.sitting, series.name, series.unit, series.standing, canonical(Json(series.samples)), series.verdict,
+               series.why);
   save(path, *news);
   return true;
 }

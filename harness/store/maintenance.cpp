@@ -55,7 +55,7 @@ constexpr std::array kGlobalContent = {
     "SELECT name, scale, position, cell, arm, point FROM experiment_cells ORDER BY 1, 2, 3",
     "SELECT cell, suite, optimizer, config FROM cells ORDER BY 1",
     "SELECT sitting, recorded_at, revision, fingerprint, environment FROM sittings ORDER BY 1",
-    "SELECT sitting, series, unit, standing, samples FROM benchmarks ORDER BY 1, 2",
+    "SELECT sitting, series, unit, standing, samples, verdict, why FROM benchmarks ORDER BY 1, 2",
     "SELECT series, fingerprint, relative_sd, sittings FROM noise ORDER BY 1, 2",
 };
 

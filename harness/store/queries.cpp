@@ -211,8 +211,8 @@ std::vector<Sitting> Store::sittings(const std::string& fingerprint) const {
   auto rows = impl_->db.prepare(
       "SELECT sitting, recorded_at, revision, fingerprint, environment FROM sittings "
       "WHERE ?1 = '' OR fingerprint = ?1 ORDER BY recorded_at, sitting");
-  auto series =
-      impl_->db.prepare("SELECT series, unit, samples, standing FROM benchmarks WHERE sitting = ? ORDER BY series");
+  auto series = impl_->db.prepare(
+      "SELECT series, unit, samples, standing, verdict, why FROM benchmarks WHERE sitting = ? ORDER BY series");
   for (rows.query(fingerprint); rows.step();) {
     Sitting s{rows.text(0),
               rows.text(1),
@@ -221,8 +221,8 @@ std::vector<Sitting> Store::sittings(const std::string& fingerprint) const {
               Json::parse(rows.text(4)).get<std::map<std::string, std::string>>(),
               {}};
     for (series.query(s.sitting); series.step();)
-      s.series.push_back(
-          {series.text(0), series.text(1), Json::parse(series.text(2)).get<std::vector<double>>(), series.text(3)});
+      s.series.push_back({series.text(0), series.text(1), Json::parse(series.text(2)).get<std::vector<double>>(),
+                          series.text(3), series.text(4), series.text(5)});
     out.push_back(std::move(s));
   }
   return out;

@@ -83,6 +83,8 @@ struct BenchmarkSeries {
   /// "good"; "changed": a gate found it unlike its history, no part of later history; "accepted": a change that is
   /// meant, history starts anew here.
   std::string standing = "good";
+  std::string verdict = "";  ///< of the gate that judged it last: "REGRESSED", "PASS", ...; "" = none has
+  std::string why = "";      ///< that gate's sentence
 };
 
 /// One stay at a machine: what `bench` or `gate` measured in one go.

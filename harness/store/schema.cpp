@@ -220,10 +220,16 @@ CREATE TABLE noise (             -- spread of a series between sittings of one r
 ) STRICT, WITHOUT ROWID;
 )sql";
 
+constexpr const char* kVerdicts = R"sql(
+ALTER TABLE benchmarks ADD COLUMN verdict TEXT NOT NULL DEFAULT '';  -- of the gate that judged it last; '' = none has
+ALTER TABLE benchmarks ADD COLUMN why TEXT NOT NULL DEFAULT '';      -- that gate's sentence
+)sql";
+
 constexpr std::array kMigrations = {
     Migration{1, "experiments, runs and everything a worker reports", kFirstSchema},
     Migration{2, "what attempts were given and what they used", kAttemptResources},
     Migration{3, "benchmarks by sitting", kSittings},
+    Migration{4, "what a gate said of each series", kVerdicts},
 };
 
 }  // namespace

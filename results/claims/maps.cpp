@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <set>
 
 #include "results/claims/rules.h"
 #include "results/grid.h"
@@ -10,6 +11,8 @@ namespace pionbench::claims {
 namespace {
 
 constexpr const char* kExperiment = "fig3";
+/// Between 1/2 and 1 neighbours in bfloat16 lie this far apart.
+constexpr double kBfloat16Step = 1.0 / 256;
 
 struct Maps {
   const Evidence* evidence = nullptr;
@@ -76,9 +79,26 @@ Finding judge_c1(const Board& board) {
                   "difference quotients on a grid of " + significant(h, 2));
 }
 
-Finding judge_c2(const Board&) {
-  return not_run(
-      "no experiment records singular vectors of updates; the engine's tests hold it against an SVD in float64");
+Finding judge_c2(const Board& board) {
+  const auto maps = maps_of(board);
+  if (!maps) return lacking("");
+  double leaked = -1, distance = -1;
+  std::size_t matrices = 0;
+  std::set<std::string> chains;
+  for (const auto& curve : maps->curves) {
+    const bool of_vectors = curve.name == "matrix_vectors";
+    if ((!of_vectors && curve.name != "matrix_values") || curve.y.empty()) continue;
+    auto& worst = of_vectors ? leaked : distance;
+    worst = std::max(worst, *std::ranges::max_element(curve.y));
+    matrices = std::max(matrices, curve.y.size());
+    chains.insert(curve.variant);
+  }
+  if (leaked < 0 || distance < 0 || !chains.contains("muon")) return lacking("matrix_vectors or matrix_values of muon");
+  return computed(*maps->evidence, *maps->cell, leaked < kBfloat16Step && distance < kBfloat16Step,
+                  "outside the singular directions " + significant(leaked, 2) + ", singular values off by " +
+                      significant(distance, 2),
+                  "greatest over " + std::to_string(matrices) + " matrices of known singular vectors" + " and " +
+                      counted(chains.size(), "map") + ", in float32");
 }
 
 Finding judge_c3(const Board& board) {

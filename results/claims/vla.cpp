@@ -5,6 +5,7 @@
 #include <array>
 
 #include "results/claims/rules.h"
+#include "results/episodes.h"
 #include "results/grid.h"
 
 namespace pionbench::claims {
@@ -56,6 +57,21 @@ Group gaps(const Evidence& evidence, const std::string& category) {
     for (auto& [seed, value] : seeds) value -= other->second.at(seed);
   }
   std::erase_if(out.values, [](const auto& entry) { return entry.second.empty(); });
+  return out;
+}
+
+/// One stratum for each of the robot's tasks.
+Group success_by_task(const Evidence& evidence, const std::string& arm) {
+  Group out{.label = arm, .evidence = &evidence};
+  for (std::size_t task = 0; task < kRobotTasks.size(); ++task) {
+    const auto value = success_on_task(evidence, task);
+    const auto own =
+        collect(evidence, by_name(arm), [&](const Evidence&, const CellEvidence& cell) { return value(cell); });
+    out.planned = own.planned;
+    out.runs = own.runs;
+    for (const auto& [setting, seeds] : own.values)
+      out.values[std::string(kRobotTasks[task]) + (setting.empty() ? "" : ", " + setting)] = seeds;
+  }
   return out;
 }
 
@@ -159,8 +175,21 @@ Finding judge_c27(const Board& board) {
   return all_of({order(board, kModalities, "S1", "S7"), order(board, kModalities, "S5", "S1")});
 }
 
-Finding judge_c28(const Board&) {
-  return not_run("a real robot: its data are not public, and no experiment here stands for it");
+Finding judge_c28(const Board& board) {
+  constexpr std::array kNames = {"table3"};
+  const auto* evidence = board.find_any(kNames);
+  if (!evidence) return no_experiment(kNames);
+  const auto pion = success_by_task(*evidence, "Pion"), muon = success_by_task(*evidence, "Muon");
+  auto far_above_muon = muon;
+  far_above_muon.label = "Muon and 40 points";
+  for (auto& [task, seeds] : far_above_muon.values)
+    for (auto& [seed, value] : seeds) value += 0.4;
+  auto finding = all_of({superior(pion, muon, kMargin, Where::kEverywhere),
+                         not_inferior(muon, success_by_task(*evidence, "AdamW"), kMargin, Where::kEverywhere),
+                         superior(pion, far_above_muon, 0)});
+  if (!finding.ours.empty()) finding.ours = "in simulation: " + finding.ours;
+  finding.why = "a simulated stand-in, no robot was moved; " + finding.why;
+  return finding;
 }
 
 Finding judge_c29(const Board& board) {

@@ -122,7 +122,9 @@ Row judge(const std::string& metric, const Values& values, const std::string& ke
   row.detectable = stats::minimum_detectable_effect(row.effect, options.alpha);
   if (row.margin > 0) row.equivalence_p = stats::equivalence_test(row.effect, row.margin);
 
-  if (row.equivalence_p <= options.alpha) {
+  // Counters that stand at 0 on both sides have a margin of 0, within which no test finds anything.
+  const bool is_identical = row.effect.value == 0 && row.effect.sd == 0 && std::min(row.runs_a, row.runs_b) > 1;
+  if (row.equivalence_p <= options.alpha || is_identical) {
     row.word = Word::kSame;
   } else if (row.p <= options.alpha) {
     row.word = row.kind.better == Better::kNeither            ? Word::kDifferent
@@ -142,7 +144,7 @@ Row judge(const std::string& metric, const Values& values, const std::string& ke
 }
 
 std::string word_text(const Row& row) {
-  if (row.word == Word::kSame) return "SAME within " + significant(row.margin, 2);
+  if (row.word == Word::kSame) return row.margin > 0 ? "SAME within " + significant(row.margin, 2) : "SAME";
   if (row.word == Word::kUnknown) return "UNKNOWN: need " + std::to_string(row.more) + " more";
   return to_string(row.word);
 }

@@ -125,6 +125,45 @@ function swatch(entry) {
     stroke: entry.color ?? "currentColor", "stroke-dasharray": entry.dash?.[1] ? entry.dash.join(" ") : null }));
 }
 
+/** Where a chart's panels are on the screen, each with the element that hears its events. */
+function panelsOf(place, view) {
+  const drawing = place.querySelector("svg.marks, canvas.marks");
+  if (!drawing) return [];
+  if (drawing.tagName !== "CANVAS") {
+    const grounds = (role) => [...drawing.querySelectorAll(`.${role} > g > path.background`)];
+    const panels = grounds("role-scope");
+    return (panels.length ? panels : grounds("role-frame")).map((target) => ({ target, box: target.getBoundingClientRect() }));
+  }
+  const { left, top } = drawing.getBoundingClientRect(), [x0, y0] = view.origin();
+  const found = [];
+  const visit = (mark, x, y) => {
+    if (mark.marktype !== "group") return;
+    for (const group of mark.items) {
+      if (mark.role === "scope" || mark.role === "frame") found.push({ role: mark.role, x: x + (group.x || 0), y: y + (group.y || 0), width: group.width, height: group.height });
+      for (const child of group.items ?? []) visit(child, x + (group.x || 0), y + (group.y || 0));
+    }
+  };
+  visit(view.scenegraph().root, left + x0, top + y0);
+  const panels = found.filter((panel) => panel.role === "scope");
+  return (panels.length ? panels : found).map((box) => ({ target: drawing, box }));
+}
+/** As the wheel and the mouse would do at the middle of each panel: by the keyboard, and where there is neither. */
+function zoomBy(place, view, factor) {
+  for (const { target, box } of panelsOf(place, view))
+    target.dispatchEvent(new WheelEvent("wheel", { deltaY: -Math.log(factor) / Math.log(1.001), ctrlKey: true, bubbles: true, cancelable: true,
+      view: window, clientX: box.x + box.width / 2, clientY: box.y + box.height / 2 }));
+}
+function moveBy(place, view, right, down) {
+  for (const { target, box } of panelsOf(place, view)) {
+    const from = { x: box.x + box.width / 2, y: box.y + box.height / 2 };
+    const event = (type, x, y) => new PointerEvent(type, { pointerType: "mouse", buttons: 1, bubbles: true, cancelable: true, view: window, clientX: x, clientY: y });
+    target.dispatchEvent(event("pointerdown", from.x, from.y));
+    const to = { x: from.x - right * box.width, y: from.y - down * box.height };
+    window.dispatchEvent(event("pointermove", to.x, to.y));
+    window.dispatchEvent(event("pointerup", to.x, to.y));
+  }
+}
+
 /**
  * A place for a chart, drawn once it is seen and again when the theme changes. `make` returns a Vega-Lite document.
  * Returns the element; `leave` gets what ends it.
@@ -132,10 +171,17 @@ function swatch(entry) {
 function chart(name, description, make) {
   const place = h("div", { class: "chart" });
   const toggles = h("div", { class: "toggles", role: "group", "aria-label": "Shown series" });
-  const element = h("div", {}, toggles, h("div", { class: "scroll", tabindex: 0, role: "group", "aria-label": description }, place));
+  const frame = h("div", { class: "scroll", tabindex: 0, role: "group", "aria-label": description }, place);
+  const element = h("div", {}, toggles, frame);
   const hidden = new Map();  // signal -> values; survives a change of the theme
   let view = null, isSeen = false, turn = 0;
   const reset = h("button", { type: "button", hidden: true, onclick: () => draw() }, "Reset zoom");
+  const zoom = (factor) => { reset.hidden = false; zoomBy(place, view, factor); };
+  const move = (right, down) => { reset.hidden = false; moveBy(place, view, right, down); };
+  const magnify = [["+", "Zoom in", 1.25], ["−", "Zoom out", 0.8]].map(([sign, label, factor]) =>
+    h("button", { type: "button", "aria-label": label, title: label, onclick: () => zoom(factor) }, sign));
+  const keys = { "+": () => zoom(1.25), "=": () => zoom(1.25), "-": () => zoom(0.8), 0: () => draw() };
+  const shifted = { ArrowLeft: () => move(-0.1, 0), ArrowRight: () => move(0.1, 0), ArrowUp: () => move(0, -0.1), ArrowDown: () => move(0, 0.1) };
   // Vega lets neither event through, so they are heard on their way in.
   const hear = { capture: true, passive: true };
   place.addEventListener("wheel", (event) => { if (event.ctrlKey || event.metaKey) reset.hidden = false; }, hear);
@@ -155,8 +201,16 @@ function chart(name, description, make) {
       })]).filter(Boolean));
     if (!zooms) return;
     reset.hidden = true;
-    place.title = "Ctrl and wheel zoom, dragging moves, a double click resets";
-    toggles.append(reset);
+    place.title = "Ctrl and wheel zoom, dragging moves, a double click resets; by keyboard + and −, Shift and arrows, 0";
+    frame.setAttribute("aria-keyshortcuts", "+ - 0 Shift+ArrowLeft Shift+ArrowRight Shift+ArrowUp Shift+ArrowDown");
+    frame.onkeydown = (event) => {
+      if (event.ctrlKey || event.metaKey || event.altKey || event.target !== frame) return;
+      const act = event.shiftKey && shifted[event.key] || keys[event.key];
+      if (!act) return;
+      event.preventDefault();
+      act();
+    };
+    toggles.append(...magnify, reset);
   }
   async function draw() {
     const own = ++turn;
@@ -245,14 +299,14 @@ function linesSpec(lines, { x = "step", y, field = "series", height = 180, width
 }
 
 function historySpec(series, sittings) {
-  const values = series.points.map(([at, value, low, high, state, bandLow, bandHigh], i) => ({ nth: i, value, low, high,
-    state: state === "good" ? "measured" : state, revision: sittings[at][2], recorded: time(sittings[at][1]),
+  const values = series.points.map(([at, value, low, high, state, gate, bandLow, bandHigh], i) => ({ nth: i, value, low, high,
+    state: state === "good" ? "measured" : state, gate: gate || "not judged", revision: sittings[at][2], recorded: time(sittings[at][1]),
     ...(bandLow === undefined ? {} : { "band from": bandLow, "band to": bandHigh }) }));
   const unit = series.unit ? ` (${series.unit})` : "";
   const x = { field: "nth", type: "quantitative", title: "sitting, oldest first", axis: { grid: false, format: "d", tickMinStep: 1 }, scale: { nice: false, padding: 8 } };
   const y = (field) => ({ field, type: "quantitative", title: `median${unit}`, scale: { zero: false } });
-  const tooltip = ["revision", "recorded", "value", "low", "high", "band from", "band to", "state"].map((field) => ({ field, type: typeof values[0][field] === "string" ? "nominal" : "quantitative" }))
-    .map((t) => (["revision", "recorded", "state"].includes(t.field) ? { ...t, type: "nominal" } : { ...t, type: "quantitative", format: ".5~g" }));
+  const tooltip = ["revision", "recorded", "value", "low", "high", "band from", "band to", "state", "gate"].map((field) => ({ field, type: typeof values[0][field] === "string" ? "nominal" : "quantitative" }))
+    .map((t) => (["revision", "recorded", "state", "gate"].includes(t.field) ? { ...t, type: "nominal" } : { ...t, type: "quantitative", format: ".5~g" }));
   return own({ data: { values }, width: "container", height: 260, layer: [
     { transform: [{ filter: "isValid(datum['band from'])" }], mark: { type: "area", opacity: 0.16, color: "#0072B2", tooltip: null }, encoding: { x, y: y("band from"), y2: { field: "band to" } } },
     { mark: { type: "rule", opacity: 0.5, color: "#8b949e" }, encoding: { x, y: y("low"), y2: { field: "high" } } },

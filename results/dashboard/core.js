@@ -55,7 +55,7 @@ function shellWord(text) {
   return /^[\w@%+=:,./-]+$/.test(text) ? text : `'${text.replaceAll("'", "'\\''")}'`;
 }
 
-const kTones = { CHANGED: "bad", MISSING: "warn", SUSPECT: "warn", ACCEPTED: "info", NEW: "", PASS: "good",
+const kTones = { REGRESSED: "bad", UNKNOWN: "warn", MISSING: "warn", SUSPECT: "warn", IMPROVED: "good", ACCEPTED: "info", NEW: "", PASS: "good",
   REPRODUCED: "good", DIFFERS: "bad", UNDERPOWERED: "warn", "NOT RUN": "",
   done: "good", running: "info", queued: "info", diverged: "warn", interrupted: "warn", preempted: "warn",
   "timed out": "warn", failed: "bad", "out of memory": "bad", lost: "bad" };

@@ -129,7 +129,7 @@ Json runs_of(const std::vector<RunRow>& runs, const std::vector<ExperimentRecord
 Json series_of(const SeriesHistory& s, Dictionary& machines) {
   Json points = Json::array();
   for (const auto& p : s.points) {
-    Json point = {p.sitting, number(p.value), number(p.low), number(p.high), p.state};
+    Json point = {p.sitting, number(p.value), number(p.low), number(p.high), p.state, p.verdict};
     if (p.band_low <= p.band_high) {
       point.push_back(rounded(p.band_low, 9));
       point.push_back(rounded(p.band_high, 9));
@@ -143,6 +143,7 @@ Json series_of(const SeriesHistory& s, Dictionary& machines) {
           {"unit", s.unit},
           {"machine", machines(s.fingerprint)},
           {"standing", to_string(s.standing)},
+          {"urgent", needs_a_look(s.standing)},
           {"direction", s.direction},
           {"change", change_text(s.change, s.kind)},
           {"floor", change_text(s.kind.floor, s.kind)},

@@ -124,9 +124,7 @@ Page static_page(const Store& store, const PageOptions& options) {
   main["digest"] = evidence.empty() ? store.digest() : evidence[0].digest;
   page.runs = runs.size();
   page.series = main["measured"]["series"].size();
-  for (const auto& series : main["measured"].at("series"))
-    page.changed +=
-        series["standing"] == "CHANGED" || series["standing"] == "MISSING" || series["standing"] == "SUSPECT";
+  for (const auto& series : main["measured"].at("series")) page.changed += series["urgent"].get<bool>();
   page.has_charts = !assets::vega_js().empty();
 
   std::string rest = block("vega", assets::vega_js());

@@ -20,7 +20,7 @@ struct PageOptions {
 struct Page {
   std::string html;
   std::size_t runs = 0, series = 0, exhibits = 0;
-  int changed = 0;         ///< series that are CHANGED, MISSING or SUSPECT
+  int changed = 0;         ///< series that a person has to see to (needs_a_look)
   std::string thinned;     ///< what was left out, in one sentence; "" for nothing
   bool has_charts = true;  ///< false: this build has no chart library in it
 };

@@ -47,7 +47,7 @@ bool has(const Sitting& sitting, const std::string& series) {
 HistoryPoint point_of(const Recorded& recorded) {
   const auto& samples = recorded.series->samples;
   const auto [low, high] = std::ranges::minmax(samples);
-  return {recorded.sitting, stats::median(samples), low, high, recorded.series->standing};
+  return {recorded.sitting, stats::median(samples), low, high, recorded.series->standing, recorded.series->verdict};
 }
 
 void set_band(HistoryPoint& point, const std::vector<double>& past, const gate::Screen& screen, const MetricKind& kind,
@@ -61,8 +61,13 @@ void set_band(HistoryPoint& point, const std::vector<double>& past, const gate::
 }
 
 Standing standing_of(const HistoryPoint& newest, const gate::Screen& screen, const gate::Options& options) {
-  if (newest.state == "changed") return Standing::kChanged;
+  const auto is = [&](gate::Verdict verdict) { return newest.verdict == gate::to_string(verdict); };
+  if (is(gate::Verdict::kImproved)) return Standing::kImproved;
   if (newest.state == "accepted") return Standing::kAccepted;
+  if (is(gate::Verdict::kRegressed)) return Standing::kRegressed;
+  // "changed" without a verdict: written before verdicts were kept.
+  if (is(gate::Verdict::kUnknown) || newest.state == "changed") return Standing::kUnknown;
+  if (is(gate::Verdict::kPass)) return Standing::kPass;
   if (screen.history < options.least_history) return Standing::kNew;
   return screen.is_suspect ? Standing::kSuspect : Standing::kPass;
 }
@@ -86,7 +91,8 @@ SeriesHistory history_of(const Key& key, const std::vector<Recorded>& recorded, 
   out.standing = standing_of(newest, screen, rules);
   out.change = screen.change;
   out.direction = screen.history > 0 ? direction_of(screen.change, out.kind) : 0;
-  out.why = out.standing == Standing::kNew
+  out.why = !recorded.back().series->why.empty() ? recorded.back().series->why
+            : out.standing == Standing::kNew
                 ? "only " + counted(static_cast<std::size_t>(screen.history), "sitting") + " before it; judged from " +
                       std::to_string(rules.least_history) + " on"
                 : screen.why;
@@ -103,12 +109,16 @@ double in_floors(const SeriesHistory& s) {
 
 const char* to_string(Standing standing) {
   switch (standing) {
-    case Standing::kChanged:
-      return "CHANGED";
+    case Standing::kRegressed:
+      return "REGRESSED";
+    case Standing::kUnknown:
+      return "UNKNOWN";
     case Standing::kMissing:
       return "MISSING";
     case Standing::kSuspect:
       return "SUSPECT";
+    case Standing::kImproved:
+      return "IMPROVED";
     case Standing::kAccepted:
       return "ACCEPTED";
     case Standing::kNew:
@@ -139,6 +149,10 @@ std::vector<SeriesHistory> histories(const std::vector<Sitting>& sittings, const
   };
   std::ranges::stable_sort(out, [&](const auto& a, const auto& b) { return urgency(a) < urgency(b); });
   return out;
+}
+
+bool needs_a_look(Standing standing) {
+  return standing <= Standing::kSuspect;
 }
 
 }  // namespace pionbench::dashboard

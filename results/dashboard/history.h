@@ -1,8 +1,9 @@
 #pragma once
 /// How each measured series stands, and what it was before: the dashboard's first page.
 ///
-/// It reads the sittings that `bench` and `gate` recorded, and screens each point by the gate's own first stage
-/// (results/gate/gate.h). It measures nothing again, so it can suspect but not convict.
+/// It reads the sittings that `bench` and `gate` recorded, with the gate's verdicts, and screens what no gate has
+/// judged by the gate's own first stage (results/gate/gate.h). It measures nothing again, so by itself it can suspect
+/// but not convict.
 
 #include <map>
 #include <string>
@@ -14,20 +15,26 @@
 namespace pionbench::dashboard {
 
 /// What is known of a series at its newest point, most urgent first.
-///   CHANGED    a gate found it unlike its history, for the worse or undecided, and kept it out
+///   REGRESSED  a gate's verdict, and nobody has accepted the change
+///   UNKNOWN    a gate could not tell
 ///   MISSING    measured in the machine's last sitting but one, not in the last
 ///   SUSPECT    beyond the noise band, and no gate has judged it: confirm with `pionbench gate`
-///   ACCEPTED   a gate recorded an improvement, or a change that is meant: history starts anew
+///   IMPROVED   a gate's verdict: history starts anew
+///   ACCEPTED   a change that is meant (gate --accept): history starts anew
 ///   NEW        too little history to judge by
-///   PASS       inside the noise band
-enum class Standing { kChanged, kMissing, kSuspect, kAccepted, kNew, kPass };
+///   PASS       a gate's verdict, or inside the noise band
+enum class Standing { kRegressed, kUnknown, kMissing, kSuspect, kImproved, kAccepted, kNew, kPass };
 const char* to_string(Standing standing);
 
+/// REGRESSED, UNKNOWN, MISSING, SUSPECT: what a person has to see to.
+bool needs_a_look(Standing standing);
+
 struct HistoryPoint {
-  int sitting;        ///< index into the sittings given
-  double value;       ///< median of the samples
-  double low, high;   ///< lowest and highest sample
-  std::string state;  ///< "good", "changed", "accepted"
+  int sitting;          ///< index into the sittings given
+  double value;         ///< median of the samples
+  double low, high;     ///< lowest and highest sample
+  std::string state;    ///< "good", "changed", "accepted"
+  std::string verdict;  ///< of a gate; "" where none has judged it
   /// What the gate's screen would let pass, from the sittings before; low > high where there were too few.
   double band_low = 1, band_high = 0;
 };

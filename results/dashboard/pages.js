@@ -66,12 +66,12 @@ function regressions() {
   if (!series.length)
     return [h("p", { class: "note" }, "No measured series yet. ", h("code", {}, "pionbench bench"), " records one sitting of a benchmark program or an output folder; ",
       h("code", {}, "pionbench gate"), " judges the newest against those before it.")];
-  const urgent = series.filter((s) => ["CHANGED", "MISSING", "SUSPECT"].includes(s.standing));
-  const rest = `${counted(count("PASS"), "series").replace("seriess", "series")} inside the noise band, ${count("NEW")} too new to judge, ${count("ACCEPTED")} with an accepted change.`;
+  const urgent = series.filter((s) => s.urgent);
+  const rest = `${counted(count("PASS"), "series").replace("seriess", "series")} inside the noise band, ${count("NEW")} too new to judge, ${count("IMPROVED")} improved, ${count("ACCEPTED")} with an accepted change.`;
   if (!urgent.length) return [h("p", { class: "note good" }, "No regression. ", rest, " ", h("a", { href: "#/history" }, "All series"))];
-  const parts = [["CHANGED", "kept out of the history by a gate"], ["MISSING", "no longer measured"], ["SUSPECT", "beyond the noise band, to be confirmed by a gate"]]
+  const parts = [["REGRESSED", "regressed"], ["UNKNOWN", "left open by a gate"], ["MISSING", "no longer measured"], ["SUSPECT", "beyond the noise band, to be confirmed by a gate"]]
     .filter(([standing]) => count(standing)).map(([standing, text]) => `${count(standing)} ${text}`);
-  return [h("p", { class: `note ${count("CHANGED") ? "bad" : "warn"}` }, `${parts.join(", ")}. `, rest, " ", h("a", { href: "#/history" }, "All series")),
+  return [h("p", { class: `note ${count("REGRESSED") ? "bad" : "warn"}` }, `${parts.join(", ")}. `, rest, " ", h("a", { href: "#/history" }, "All series")),
     seriesTable("Series to look at", urgent).element];
 }
 function claimTiles(claims) {
@@ -128,7 +128,7 @@ pages.history = async (path, query) => {
     h("p", { class: "soft" }, "Every series that ", h("code", {}, "bench"), " or ", h("code", {}, "gate"), " measured, the most urgent first. The band is what the gate's first stage lets pass, from the sittings before; ",
       "circles are points that a gate kept out of the history."),
     h("div", { class: "controls" }, search("Name contains", state.q, "pion real_time", again("q")),
-      choice("Standing", state.standing, [["", "all"], ...["CHANGED", "MISSING", "SUSPECT", "ACCEPTED", "NEW", "PASS"].map((s) => [s, s.toLowerCase()])], again("standing"))),
+      choice("Standing", state.standing, [["", "all"], ...["REGRESSED", "UNKNOWN", "MISSING", "SUSPECT", "IMPROVED", "ACCEPTED", "NEW", "PASS"].map((s) => [s, s.toLowerCase()])], again("standing"))),
     said, table.element] };
 };
 pages.series = async ([machine, ...rest]) => {
@@ -149,7 +149,8 @@ pages.series = async ([machine, ...rest]) => {
       { name: `Median${series.unit ? ` (${series.unit})` : ""}`, number: true, value: ({ p }) => p[1], cell: ({ p }) => h("span", { title: String(p[1]) }, short(p[1])) },
       { name: "Lowest", number: true, value: ({ p }) => p[2], cell: ({ p }) => short(p[2]) },
       { name: "Highest", number: true, value: ({ p }) => p[3], cell: ({ p }) => short(p[3]) },
-      { name: "Band", number: true, cell: ({ p }) => (p.length > 5 ? `${short(p[5])} to ${short(p[6])}` : kNone) },
+      { name: "Band", number: true, cell: ({ p }) => (p.length > 6 ? `${short(p[6])} to ${short(p[7])}` : kNone) },
+      { name: "Gate", value: ({ p }) => p[5], cell: ({ p }) => (p[5] ? badge(p[5]) : kNone) },
       { name: "Taken as", value: ({ p }) => p[4], cell: ({ p }) => p[4] },
     ] }).element,
     h("h2", {}, "Machine"), pairs({ fingerprint: machines[series.machine].fingerprint, ...machines[series.machine].environment })] };
@@ -203,7 +204,7 @@ pages.figures = async ([only]) => {
     chosen.map(exhibitSection)] };
 };
 function exhibitSection(exhibit) {
-  const heading = h("h2", {}, exhibit.title, " ", h("span", { class: "badge" }, `scale ${exhibit.scale}`), " ",
+  const heading = h("h2", {}, h("span", { class: "mono soft" }, exhibit.name), " ", exhibit.title, " ", h("span", { class: "badge" }, `scale ${exhibit.scale}`), " ",
     exhibit.missing ? h("span", { class: "badge warn" }, `${exhibit.missing} of ${exhibit.cells} cells missing`) : null);
   const content = h("div", { class: "content" });
   const section = h("section", { class: "exhibit", "aria-label": exhibit.title, "data-exhibit": exhibit.name }, heading, content,

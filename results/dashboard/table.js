@@ -78,18 +78,18 @@ function plainTable(caption, names, rows, numbers = []) {
 /** A measured series in a line's height: its band, its medians, and the newest one marked. */
 function spark(series) {
   const points = series.points.slice(-40);
-  const ys = points.flatMap((p) => [p[1], p[5] ?? p[1], p[6] ?? p[1]]).filter((y) => y !== null);
+  const ys = points.flatMap((p) => [p[1], p[6] ?? p[1], p[7] ?? p[1]]).filter((y) => y !== null);
   const low = Math.min(...ys), high = Math.max(...ys);
   const x = (i) => 2 + (points.length > 1 ? i / (points.length - 1) : 1) * 186;
   const y = (value) => (high > low ? 32 - (value - low) / (high - low) * 28 : 18);
-  const banded = points.map((p, i) => [i, p]).filter(([, p]) => p.length > 5);
+  const banded = points.map((p, i) => [i, p]).filter(([, p]) => p.length > 6);
   const edge = (at) => banded.map(([i, p]) => `${x(i).toFixed(1)},${y(p[at]).toFixed(1)}`);
   const newest = points.at(-1);
   const tone = series.direction > 0 ? "bad" : series.direction < 0 ? "good" : "";
   return svg("svg", { class: "spark", viewBox: "0 0 190 36", role: "img",
     "aria-label": `${counted(points.length, "sitting")}, from ${short(points[0][1])} to ${short(newest[1])} ${series.unit}` },
-    banded.length > 1 && svg("polygon", { class: "band", points: [...edge(6), ...edge(5).reverse()].join(" ") }),
+    banded.length > 1 && svg("polygon", { class: "band", points: [...edge(7), ...edge(6).reverse()].join(" ") }),
     svg("polyline", { class: "line", points: points.map((p, i) => `${x(i).toFixed(1)},${y(p[1]).toFixed(1)}`).join(" ") }),
     points.map((p, i) => p[4] === "changed" && svg("circle", { class: "off", cx: x(i), cy: y(p[1]), r: 3.5 })),
-    svg("circle", { class: `now ${["CHANGED", "SUSPECT"].includes(series.standing) ? tone : ""}`, cx: x(points.length - 1), cy: y(newest[1]), r: 2.6 }));
+    svg("circle", { class: `now ${series.urgent ? tone : ""}`, cx: x(points.length - 1), cy: y(newest[1]), r: 2.6 }));
 }

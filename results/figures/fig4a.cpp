@@ -91,9 +91,7 @@ Figure make_fig4a(const Evidence& evidence) {
       Json dots = {{"x", x}, {"y", y}, {"color", color}};
       add_links(dots,
                 {{"arm", "arm", ""}, {"layer", "layer", "d"}, {"variance", "variance", ".3~g"}, {"n", "values", "d"}});
-      Json layers_shown = Json::array();
-      for (int layer = 0; layer <= last; layer += std::max(1, (last + 9) / 10)) layers_shown.push_back(layer);
-      dots["x"]["axis"]["values"] = layers_shown;
+      dots["x"]["axis"]["values"] = count_ticks(0, last);
       dots["x"]["axis"]["format"] = "d";
       Json lines = {{"x", dots["x"]}, {"y", y}, {"color", color}, {"strokeDash", dash}};
       Json layers = Json::array(

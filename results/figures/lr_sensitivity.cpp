@@ -25,17 +25,14 @@ Figure make_lr_sensitivity(const Evidence& evidence) {
     const auto all = trials(evidence, panel.cells);
     for (const auto& arm : evidence.arms()) {
       // At each rate the best of what else is swept, by the validation split.
-      std::map<double, const Trial*> at_rate;
-      for (const auto& trial : all) {
-        const auto rate = trial.at.find("lr");
-        if (trial.arm != arm || rate == trial.at.end()) continue;
-        const auto own = summarize(trial.cells, tuning);
-        auto& best = at_rate[rate->second];
-        if (!own.values.empty() && (!best || own.mean > summarize(best->cells, tuning).mean)) best = &trial;
-      }
+      std::map<double, std::vector<Trial>> by_rate;
+      for (const auto& trial : all)
+        if (const auto rate = trial.at.find("lr"); trial.arm == arm && rate != trial.at.end())
+          by_rate[rate->second].push_back(trial);
       const auto* tuned = best_trial(all, arm, tuning);
-      for (const auto& [rate, trial] : at_rate) {
+      for (const auto& [rate, own] : by_rate) {
         rates.push_back(rate);
+        const auto* trial = best_trial(own, arm, tuning);
         if (!trial) continue;
         const auto summary = summarize(trial->cells, value);
         if (summary.values.empty()) continue;
@@ -46,7 +43,7 @@ Figure make_lr_sensitivity(const Evidence& evidence) {
                         {"low", drawn(summary.lowest)},
                         {"high", drawn(summary.highest)},
                         {"n", summary.values.size()},
-                        {"size", trial == tuned ? 110 : 28},
+                        {"size", tuned && trial->at == tuned->at ? 110 : 28},
                         {"href", link_to(summary.runs)}});
         figure.sources.push_back({panel.id, arm + ", " + trial->label(), summary.runs});
         for (const auto* cell : trial->cells)
@@ -60,9 +57,13 @@ Figure make_lr_sensitivity(const Evidence& evidence) {
   }
   const auto x_domain = wide_domain(rates, true), y_domain = share_domain(values);
   Json views = Json::array();
+  std::set<double> ticks(rates.begin(), rates.end());
+  // A logarithmic axis has no 0: such a rate stands on its floor, and the tooltip and the CSV say 0.
+  const bool has_zero = std::erase_if(ticks, [](double rate) { return rate <= 0; }) > 0;
   for (auto& [panel, rows] : made) {
-    Json x = quantitative({"lr", "learning rate", x_domain, true, false, false});
-    x["axis"]["values"] = std::set<double>(rates.begin(), rates.end());
+    for (auto& row : rows) row["at"] = std::max(row["lr"].get<double>(), x_domain.first);
+    Json x = quantitative({"at", "learning rate", x_domain, true, false, false});
+    x["axis"]["values"] = ticks;
     x["axis"]["format"] = ".1~e";
     const auto y = [&](const char* field) { return quantitative({field, measure.title, y_domain, false, true}); };
     const Json color = arm_color_encoding(styles), dash = arm_dash_encoding(styles);
@@ -93,7 +94,7 @@ Figure make_lr_sensitivity(const Evidence& evidence) {
       ") at the end against learning rate. Lines: mean over seeds; bands: lowest to highest seed. The large "
       "dot is the trial that tuning on the validation split (" +
       measure.curve + ") would choose; where other settings are swept too, each rate stands with its best of them. " +
-      caption_end(evidence);
+      (has_zero ? "A rate of 0 stands on the axis's floor. " : "") + caption_end(evidence);
   return figure;
 }
 

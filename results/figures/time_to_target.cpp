@@ -21,6 +21,9 @@ Json staircase(const std::string& arm, const std::vector<stats::TimeToTarget>& t
   return rows;
 }
 
+/// More than these make no caption; the table behind the figure has every run's time.
+constexpr std::size_t kMostMedians = 12;
+
 std::string median_text(const std::vector<stats::TimeToTarget>& times, const char* unit) {
   const auto curve = stats::kaplan_meier(times);
   const auto median = stats::median_time(curve);
@@ -60,7 +63,7 @@ Figure make_time_to_target(const Evidence& evidence) {
           times.push_back(in_seconds ? run.seconds : run.steps);
           runs.push_back(run.cell->run->run);
           figure.data.rows.push_back({id, where, arm, run.cell->coordinate("seed"), exact(setting.target),
-                                      run.steps.is_reached ? "1" : "0", exact(run.steps.time), exact(run.seconds.time),
+                                      run.steps.is_reached ? "1" : "0", exact(run.steps.time), exact(run.trained),
                                       run.cell->run->run});
         }
         if (times.empty()) continue;
@@ -72,16 +75,21 @@ Figure make_time_to_target(const Evidence& evidence) {
       }
       const Json x = quantitative(
           {"time", in_seconds ? "training time (s)" : "training step", std::pair(0.0, last), false, false, false});
-      const Json y = quantitative(
-          {"share", in_seconds && !is_wide ? "" : "runs at the target", std::pair(0.0, 1.02), false, true});
+      const Json y = quantitative({"share", (is_wide ? !wide_line.empty() : in_seconds) ? "" : "runs at the target",
+                                   std::pair(0.0, 1.02), false, true});
       Json encoding = {
           {"x", x}, {"y", y}, {"color", arm_color_encoding(styles)}, {"strokeDash", arm_dash_encoding(styles)}};
       add_links(encoding, {{"arm", "arm", ""}, {"n", "runs", "d"}});
       const bool is_empty = rows.empty();
       Json layers = Json::array(
           {{{"mark", {{"type", "line"}, {"strokeWidth", 2}, {"interpolate", "step-after"}}}, {"encoding", encoding}}});
-      Json one = view("(" + id + ") " + where + (is_empty ? "" : ": " + fixed(100 * setting.target, 1) + " %"),
-                      gap_text(setting.panel.cells), is_wide ? 260 : 330, 170, std::move(layers), is_empty);
+      std::string gap = gap_text(setting.panel.cells);
+      if (gap.empty() && setting.runs.empty()) gap = "no target: " + setting.reference + " has no run here";
+      const std::string target = is_empty ? "" : fixed(100 * setting.target, 1) + " %";
+      // Beside each other there is no room for it in the title.
+      if (is_wide && !is_empty) gap = "target " + target + (gap.empty() ? "" : "; " + gap);
+      Json one = view("(" + id + ") " + where + (is_wide || is_empty ? "" : ": " + target), gap, is_wide ? 210 : 330,
+                      is_wide ? 150 : 170, std::move(layers), is_empty);
       one["data"] = {{"values", std::move(rows)}};
       line.push_back(std::move(one));
     }
@@ -90,18 +98,21 @@ Figure make_time_to_target(const Evidence& evidence) {
       continue;
     }
     wide_line.push_back(std::move(line[0]));
-    if (wide_line.size() == 3 || &setting == &settings.back()) {
+    if (wide_line.size() == 4 || &setting == &settings.back()) {
       rows_of_views.push_back({{"hconcat", wide_line}});
       wide_line = Json::array();
     }
   }
   figure.spec = vega_lite({{"vconcat", rows_of_views}});
   figure.caption =
-      "Share of runs that have reached the target (Kaplan–Meier; a run that never came there counts to its "
-      "end). The target of a setting is the median over seeds of what " +
+      "Share of runs that have reached the target (Kaplan–Meier; a run that never came there counts as a miss to "
+      "the end). The target of a setting is the median over seeds of what " +
       (settings.empty() ? std::string("the first arm") : settings.front().reference) + " ends with (" + measure.curve +
-      "), so about half of its own runs reach it. Median training time: " +
-      (medians.empty() ? std::string("none yet") : join(medians, "; ")) + ". " + caption_end(evidence);
+      "), so about half of its own runs reach it. " +
+      (medians.size() > kMostMedians ? std::string()
+       : medians.empty()             ? std::string("Median training time: none yet. ")
+                                     : "Median training time: " + join(medians, "; ") + ". ") +
+      caption_end(evidence);
   return figure;
 }
 

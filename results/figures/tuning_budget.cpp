@@ -54,7 +54,7 @@ Figure make_tuning_budget(const Evidence& evidence) {
   Json views = Json::array();
   for (auto& [panel, rows] : made) {
     Json x = quantitative({"k", "trials", std::pair(1.0, std::max(most, 2.0)), false, false, false});
-    x["axis"]["tickMinStep"] = 1;
+    x["axis"]["values"] = count_ticks(1, static_cast<int>(std::max(most, 2.0)));
     x["axis"]["format"] = "d";
     const Json y = quantitative({"best", "best " + measure.title, domain, false, true});
     const Json color = arm_color_encoding(styles), dash = arm_dash_encoding(styles);

@@ -110,6 +110,9 @@ FalseAlarms replay(const std::vector<Sitting>& history, const Options& options);
 /// 0 pass, improved or new; 1 regressed; 3 unknown.
 int exit_code(Verdict verdict);
 
+/// What led to the verdict, in one sentence.
+std::string reason(const SeriesResult& series);
+
 Json to_json(const Result& result);
 std::string to_markdown(const Result& result, const std::string& head, const std::string& baseline);
 /// One test case per series: a regression is a failure, UNKNOWN is a skipped test with its reason.

@@ -29,23 +29,6 @@ std::string value_text(double value, const std::string& unit) {
   return std::isfinite(value) ? significant(value, 4) + (unit.empty() ? "" : " " + unit) : "–";
 }
 
-/// What led to the verdict, in one sentence.
-std::string reason(const SeriesResult& s) {
-  if (!s.decision) {
-    if (s.verdict == Verdict::kUnknown && s.screen.is_suspect)
-      return s.screen.why + "; nothing to measure it again with";
-    return s.screen.why;
-  }
-  const auto& d = *s.decision;
-  std::string text = "measured again, " + counted(s.samples.head.size(), "sample") + " against " +
-                     std::to_string(s.samples.baseline.size()) + ": " + change_text(d.change, s.kind) + " [" +
-                     change_text(d.low, s.kind) + ", " + change_text(d.high, s.kind) + "], p " + significant(d.p, 2);
-  if (s.verdict == Verdict::kUnknown)
-    text += d.has_enough ? "; too noisy to rule out " + change_text(s.kind.floor, s.kind)
-                         : "; too few samples: none could give a p below " + significant(d.least_p, 2);
-  return text;
-}
-
 std::string xml_escaped(const std::string& text) {
   return html_escaped(text);
 }
@@ -85,6 +68,22 @@ std::string headline(const Result& result) {
 }
 
 }  // namespace
+
+std::string reason(const SeriesResult& s) {
+  if (!s.decision) {
+    if (s.verdict == Verdict::kUnknown && s.screen.is_suspect)
+      return s.screen.why + "; nothing to measure it again with";
+    return s.screen.why;
+  }
+  const auto& d = *s.decision;
+  std::string text = "measured again, " + counted(s.samples.head.size(), "sample") + " against " +
+                     std::to_string(s.samples.baseline.size()) + ": " + change_text(d.change, s.kind) + " [" +
+                     change_text(d.low, s.kind) + ", " + change_text(d.high, s.kind) + "], p " + significant(d.p, 2);
+  if (s.verdict == Verdict::kUnknown)
+    text += d.has_enough ? "; too noisy to rule out " + change_text(s.kind.floor, s.kind)
+                         : "; too few samples: none could give a p below " + significant(d.least_p, 2);
+  return text;
+}
 
 Json to_json(const Result& result) {
   Json series = Json::array();

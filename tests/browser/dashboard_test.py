@@ -92,11 +92,13 @@ class Dashboard(unittest.TestCase):
     def test_regressions_come_first_and_the_most_urgent_of_them_first(self):
         self.assertEqual(self.page.run("document.querySelector('main h2').textContent"), "Regressions")
         shown = {row[0]: row[1] for row in self.table("Series to look at")}
-        self.assertEqual(list(shown.items()), [("step/muon:real_time", "CHANGED"), ("gemm:real_time", "MISSING"), ("step/pion:real_time", "SUSPECT")])
+        self.assertEqual(list(shown.items()), [("step/muon:real_time", "REGRESSED"), ("gemm:real_time", "MISSING"), ("step/pion:real_time", "SUSPECT")])
         self.assertEqual(self.told["to_look_at"], 3)
+        self.assertIn("measured again, 9 samples against 9: +6.0 %", self.table("Series to look at")[0])
         self.page.go("#/history")
         standings = {row[0]: row[1] for row in self.table("Measured series")}
         self.assertEqual(standings["step/adamw:real_time"], "PASS")
+        self.assertEqual(standings["probe:real_time"], "PASS")  # beyond its band, and cleared by a gate
         self.assertEqual(standings["rollout:tokens_per_second"], "ACCEPTED")
         self.assertEqual([s for name, s in standings.items() if name.startswith("<img")], ["NEW"])
         self.page.picture(PICTURES / "history.png", whole=True)
@@ -196,6 +198,28 @@ class Dashboard(unittest.TestCase):
         self.page.wait("[...document.querySelectorAll('.toggles button')].some(b => b.textContent === 'Reset zoom' && !b.hidden)")
         self.page.run("[...document.querySelectorAll('.toggles button')].find(b => b.textContent === 'Reset zoom').click()")
         self.page.wait(f"{labels} === {json.dumps(before)}")
+
+    def test_a_figure_zooms_and_moves_without_a_mouse(self):
+        for name in ("fig2b", "fig3"):  # few marks, drawn as SVG; many, drawn on a canvas
+            self.page.go(f"#/figures/{name}")
+            self.charts()
+            picture = "(() => { const c = document.querySelector('.chart canvas.marks'); return c ? c.toDataURL() : document.querySelector('.chart svg.marks').outerHTML; })()"
+            now = lambda: self.page.run(picture)
+            focus = "document.querySelector('.exhibit .scroll[tabindex]').focus()"
+            press = lambda key, shift=False: self.page.run(
+                "document.activeElement.dispatchEvent(new KeyboardEvent('keydown', "
+                f"{{key: {json.dumps(key)}, shiftKey: {json.dumps(shift)}, bubbles: true, cancelable: true}}))")
+            first = now()
+            self.page.run(focus)
+            press("+")
+            self.page.wait(f"{picture} !== {json.dumps(first)}")
+            zoomed = now()
+            press("ArrowRight", shift=True)
+            self.page.wait(f"{picture} !== {json.dumps(zoomed)}")
+            press("0")
+            self.page.wait(f"{picture} === {json.dumps(first)}")
+            self.page.click("button[aria-label='Zoom in']")
+            self.page.wait(f"{picture} !== {json.dumps(first)}")
 
     def test_a_mark_leads_to_the_runs_behind_it(self):
         self.page.go("#/figures/fig2b")

@@ -75,7 +75,7 @@ TEST_F(Claims, OfAnEmptyStoreAreAllNotRunAndSayWhatLacks) {
 
 TEST_F(Claims, OfTheMapsAreComputedExactly) {
   add_fig3(store_);
-  for (const char* id : {"C1", "C3", "C4"}) {
+  for (const char* id : {"C1", "C2", "C3", "C4"}) {
     EXPECT_EQ(verdict(id), Verdict::kReproduced) << id << finding(id).ours;
     EXPECT_EQ(finding(id).n, 0);
   }
@@ -84,7 +84,8 @@ TEST_F(Claims, OfTheMapsAreComputedExactly) {
 }
 
 TEST_F(Claims, OfTheMapsDifferWhenOneCoefficientIsWrong) {
-  add_fig3(store_, -4.5750, 0.395);
+  add_fig3(store_, -4.5750, 0.395, 0.02);
+  EXPECT_EQ(verdict("C2"), Verdict::kDiffers) << finding("C2").ours;
   EXPECT_EQ(verdict("C1"), Verdict::kDiffers);
   EXPECT_EQ(verdict("C3"), Verdict::kDiffers);
 }
@@ -410,6 +411,35 @@ TEST_F(Claims, OfHeadsAndModalities) {
   add_made_up(store_, robots("table-a5", {{"Pion", 0.7}, {"Pion per-head", 0.9}}));
   add_made_up(store_, robots("table-a6", {{"S1", 0.5}, {"S5", 0.3}, {"S7", 0.9}, {"S8", 0.4}, {"S9", 0.2}}));
   for (const char* id : {"C26", "C27", "C29"}) EXPECT_EQ(verdict(id), Verdict::kDiffers) << id << finding(id).ours;
+}
+
+TEST_F(Claims, OfTheRobotAreJudgedInSimulationAndSaySo) {
+  // 30 trials of each of three tasks; the successes of an arm at each, by seed a trial more or less.
+  const auto robot = [&](const std::map<std::string, std::array<int, 3>>& successes) {
+    MadeUp m{.name = "table3", .arms = {{"AdamW"}, {"Muon"}, {"Pion"}}, .metrics = {"evaluation/test/success"}};
+    m.value = [](const Place&) { return 0.5; };
+    m.more = [=](RunSpool& run, const std::string& arm, int seed) {
+      Json items = Json::array();
+      for (int i = 0; i < 90; ++i) {
+        const int task = i / 30;
+        const double success = i % 30 < successes.at(arm).at(static_cast<std::size_t>(task)) + seed % 2;
+        items.push_back({{"item", i}, {"values", {{"task", task}, {"success", success}}}});
+      }
+      run.event(
+          {{"type", "evaluation"}, {"step", 30}, {"split", "test"}, {"values", {{"success", 0.5}}}, {"items", items}});
+    };
+    add_made_up(store_, m);
+  };
+  robot({{"AdamW", {6, 10, 12}}, {"Muon", {8, 10, 17}}, {"Pion", {24, 25, 28}}});  // as published
+  EXPECT_EQ(verdict("C28"), Verdict::kReproduced) << finding("C28").ours << finding("C28").why;
+  EXPECT_THAT(finding("C28").why, HasSubstr("no robot was moved"));
+  EXPECT_THAT(finding("C28").ours, HasSubstr("in simulation"));
+  clear();
+  robot({{"AdamW", {6, 10, 12}}, {"Muon", {8, 10, 17}}, {"Pion", {14, 16, 20}}});
+  EXPECT_EQ(verdict("C28"), Verdict::kDiffers) << "ahead, but by 16 points and not by 40: " << finding("C28").ours;
+  clear();
+  robot({{"AdamW", {6, 10, 12}}, {"Muon", {8, 25, 17}}, {"Pion", {24, 15, 28}}});
+  EXPECT_EQ(verdict("C28"), Verdict::kDiffers) << "behind at one task: " << finding("C28").ours;
 }
 
 TEST_F(Claims, OfRanks) {

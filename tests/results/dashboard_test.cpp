@@ -31,6 +31,11 @@ std::vector<double> samples(double level, int number) {
   return {level * (1 + 0.001 * (number % 3)), level * (1 + 0.001 * ((number + 1) % 3)), level};
 }
 
+BenchmarkSeries judged(const std::string& name, double level, int number, const std::string& standing,
+                       const std::string& verdict) {
+  return {name, "us", samples(level, number), standing, verdict, "because of " + verdict};
+}
+
 TEST(History, TellsHowEachSeriesStandsMostUrgentFirst) {
   std::vector<Sitting> all;
   for (int i = 0; i < 20; ++i) {
@@ -39,7 +44,13 @@ TEST(History, TellsHowEachSeriesStandsMostUrgentFirst) {
         {"steady:real_time", "us", samples(10, i)},
         {"suspect:real_time", "us", samples(is_last ? 11 : 10, i)},
         {"faster:real_time", "us", samples(is_last ? 8 : 10, i)},
-        {"changed:real_time", "us", samples(is_last ? 12 : 10, i), is_last ? "changed" : "good"},
+        {"old:real_time", "us", samples(is_last ? 12 : 10, i), is_last ? "changed" : "good"},
+        judged("regressed:real_time", is_last ? 12 : 10, i, is_last ? "changed" : "good", "REGRESSED"),
+        judged("open:real_time", is_last ? 11 : 10, i, is_last ? "changed" : "good", "UNKNOWN"),
+        judged("meant:real_time", is_last ? 12 : 10, i, is_last ? "accepted" : "good", "REGRESSED"),
+        judged("improved:real_time", is_last ? 5 : 10, i, is_last ? "accepted" : "good", "IMPROVED"),
+        // Beyond the band, and a gate that measured it again found nothing.
+        judged("cleared:real_time", is_last ? 11 : 10, i, "good", "PASS"),
         {"accepted:real_time", "us", samples(is_last ? 5 : 10, i), is_last ? "accepted" : "good"}};
     if (!is_last) series.push_back({"missing:real_time", "us", samples(10, i)});
     if (i > 16) series.push_back({"new:real_time", "us", samples(10, i)});
@@ -47,9 +58,20 @@ TEST(History, TellsHowEachSeriesStandsMostUrgentFirst) {
   }
   std::vector<std::string> order;
   for (const auto& s : histories(all)) order.push_back(s.name + std::string(" ") + to_string(s.standing));
-  EXPECT_THAT(order, ElementsAre("changed:real_time CHANGED", "missing:real_time MISSING", "suspect:real_time SUSPECT",
-                                 "faster:real_time SUSPECT", "accepted:real_time ACCEPTED", "new:real_time NEW",
-                                 "steady:real_time PASS"));
+  EXPECT_THAT(order,
+              ElementsAre("regressed:real_time REGRESSED", "old:real_time UNKNOWN", "open:real_time UNKNOWN",
+                          "missing:real_time MISSING", "suspect:real_time SUSPECT", "faster:real_time SUSPECT",
+                          "improved:real_time IMPROVED", "meant:real_time ACCEPTED", "accepted:real_time ACCEPTED",
+                          "new:real_time NEW", "cleared:real_time PASS", "steady:real_time PASS"));
+}
+
+TEST(History, GivesTheGatesReasonWhereAGateHasJudged) {
+  std::vector<Sitting> all;
+  for (int i = 0; i < 8; ++i) all.push_back(sitting(i, {judged("a:real_time", 10, i, "good", "PASS")}));
+  EXPECT_EQ(histories(all).at(0).why, "because of PASS");
+  EXPECT_EQ(histories(all).at(0).points.back().verdict, "PASS");
+  all.push_back(sitting(8, {{"a:real_time", "us", samples(10, 8)}}));
+  EXPECT_THAT(histories(all).at(0).why, HasSubstr("median of 8")) << "nobody judged the newest: the screen says why";
 }
 
 TEST(History, MachinesHaveSeparateHistories) {

@@ -6,6 +6,7 @@
 #include <numeric>
 #include <set>
 
+#include "results/chart.h"
 #include "results/registry.h"
 #include "results/style.h"
 #include "tests/results/evidence_fixture.h"
@@ -167,7 +168,39 @@ TEST_F(Figures, Fig2aIsLogarithmicUnlessAnEstimateIsNegative) {
   m.value = [](const Place& p) { return p.arm == "SFT" ? 3.0 : -0.02; };
   add_made_up(store_, m);
   const auto all = gather(store_);
-  EXPECT_FALSE(views_of(make_fig2a(all.at(1)).spec)[0]["layer"][1]["encoding"]["y"]["scale"].contains("type"));
+  const auto y = [&](const Evidence& evidence) {
+    return views_of(make_fig2a(evidence).spec)[0]["layer"][1]["encoding"]["y"];
+  };
+  // 150 times its noise: both are to be seen.
+  EXPECT_EQ(y(all.at(1))["scale"]["type"], "symlog");
+  EXPECT_DOUBLE_EQ(y(all.at(1))["scale"]["constant"], 0.02);
+  EXPECT_EQ(y(all.at(1))["axis"]["values"], Json({0.0, -0.02, 0.02, 0.2, 2.0}));
+  m.scale = "paper";
+  m.value = [](const Place& p) { return p.arm == "SFT" ? 0.3 : -0.02; };
+  add_made_up(store_, m);
+  EXPECT_FALSE(y(gather(store_).at(2))["scale"].contains("type")) << "15 times: a line shows it";
+}
+
+TEST(Axes, HaveTicksWhateverTheirWidth) {
+  EXPECT_THAT(log_ticks({0.0055, 0.0168}), ElementsAre(0.006, 0.008, 0.01, 0.012, 0.015));
+  EXPECT_THAT(log_ticks({0.01, 1}), ElementsAre(0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1));
+  EXPECT_THAT(log_ticks({1e-5, 1}), ElementsAre(1e-5, 1e-4, 1e-3, 1e-2, 0.1, 1));
+  EXPECT_THAT(count_ticks(1, 3), ElementsAre(1, 2, 3));
+  EXPECT_THAT(count_ticks(0, 27), ElementsAre(0, 3, 6, 9, 12, 15, 18, 21, 24, 27));
+  const auto [low, high] = wide_domain({0, 1e-4, 1e-2}, true);
+  EXPECT_GT(low, 0) << "a logarithmic axis has no 0";
+  EXPECT_LT(low, 1e-4);
+  EXPECT_GT(high, 1e-2);
+}
+
+TEST_F(Figures, OfTheClockStandInTheOrderOfTheFigureAndEachOnItsOwnTime) {
+  auto m = eight_panels();
+  m.seconds_per_step = [](const std::string& arm) { return arm == "Pion" ? 2.0 : 1.0; };
+  add_made_up(store_, m);
+  const auto clock = views_of(make_clock(evidence("fig6")).spec), steps = views_of(make_fig6(evidence("fig6")).spec);
+  ASSERT_EQ(clock.size(), steps.size());
+  for (std::size_t i = 0; i < clock.size(); ++i) EXPECT_EQ(title_of(clock[i]), title_of(steps[i]));
+  EXPECT_EQ(clock[0]["layer"][1]["encoding"]["x"]["scale"]["domain"], Json({0.0, 60.0}));
 }
 
 TEST_F(Figures, Fig1aIsTheMeanRankOfEachModuleAtEachStep) {
@@ -355,6 +388,27 @@ TEST_F(Figures, LrSensitivityHasEachRateAtItsBestAndMarksTheTunedOne) {
   expect_links_are_listed(figure);
 }
 
+TEST_F(Figures, OfASweepTakeARateOfZeroToo) {
+  auto m = sweep();
+  m.settings.push_back({{"lr", "0"}, {"k_p", "0"}});
+  add_made_up(store_, m);
+  const auto figure = make_lr_sensitivity(evidence("sweep-lr"));
+  const auto row = row_where(rows_with(views_of(figure.spec).at(0), "mean"), {{"arm", "AdamW"}, {"lr", 0.0}});
+  EXPECT_GT(row["at"].get<double>(), 0) << "on the floor of the axis";
+  EXPECT_THAT(figure.caption, HasSubstr("A rate of 0"));
+}
+
+TEST_F(Figures, TuningPassesOverTrialsThatHalvingStoppedAfterOneLuckySeed) {
+  MadeUp m{.name = "tuned", .arms = {{"AdamW", "adamw"}}, .metrics = {kSampled, kTest}, .seeds = 3};
+  m.settings = {{{"lr", "0.0001"}}, {{"lr", "0.0003"}}};
+  m.is_run = [](const Place& p) { return p.seed == 0 || p.setting.at("lr") == "0.0003"; };
+  // At seed 0, where both ran, 3e-4 wins; over its three seeds it falls below what the other had there.
+  m.value = [](const Place& p) { return p.setting.at("lr") == "0.0001" ? 0.70 : p.seed == 0 ? 0.72 : 0.60; };
+  add_made_up(store_, m);
+  const auto table = make_protocols(evidence("tuned"));
+  EXPECT_EQ(table.display.rows.at(0).at(7), "lr 0.0003");
+}
+
 TEST_F(Figures, KpLrNamesTheCellsThatWereNotRun) {
   add_made_up(store_, sweep());
   const auto figure = make_kp_lr(evidence("sweep-lr"));
@@ -424,6 +478,10 @@ TEST_F(Figures, TimeToTargetCountsRunsThatNeverComeThere) {
               2.0 / 3, 1e-4);
   EXPECT_THAT(figure.caption, HasSubstr("Small model, Pion 20 s"));
   EXPECT_THAT(figure.caption, HasSubstr("Muon never"));
+
+  // Pion's seed 2 never comes there and is a miss to the end, on the clock too.
+  EXPECT_NEAR(row_where(rows_with(views[1], "share"), {{"arm", "Pion"}, {"time", 60.0}})["share"].get<double>(),
+              2.0 / 3, 1e-4);
 
   // Profiles: Pion at 20 s against AdamW's 30 s, in both settings.
   const auto profile = rows_with(views_of(make_performance_profile(evidence("fig6")).spec).at(0), "tau");

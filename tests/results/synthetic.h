@@ -156,7 +156,7 @@ inline double odd_quintic(double a, double b, double c, double s) {
 }
 
 /// `muon_b`: Muon's cubic coefficient; `promotion_c`: promotion's quintic one. Others than these plant a fault.
-inline void add_fig3(Store& store, double muon_b = -4.7750, double promotion_c = 0.375) {
+inline void add_fig3(Store& store, double muon_b = -4.7750, double promotion_c = 0.375, double leaked = 1e-5) {
   CellConfig c;
   c.suite = "maps";
   RunSpool run(store.out(), c);
@@ -181,6 +181,9 @@ inline void add_fig3(Store& store, double muon_b = -4.7750, double promotion_c =
     chain("suppression", std::to_string(t), suppression, t, suppression, 0);
   }
   for (int k = 0; k <= 5; ++k) chain("pion", "k_p=" + std::to_string(k), promotion, k, suppression, 5 - k);
+  for (const char* name : {"matrix_vectors", "matrix_values"})
+    for (const char* variant : {"muon", "pion k_p=0"})
+      run.event({{"type", "curve"}, {"name", name}, {"variant", variant}, {"x", {0, 1}}, {"y", {leaked, leaked / 2}}});
   run.finish(0).end("done", 0);
   ExperimentRecord e{.name = "fig3", .scale = "quick"};
   e.spec = {{"title", "Scalar maps of Newton–Schulz, promotion, suppression and their compositions"},

@@ -336,6 +336,24 @@ TEST(Sittings, CanBeReadBackInOrderAndRebuilt) {
   EXPECT_EQ(Store::rebuild(out.path()), digest);
 }
 
+TEST(Sittings, KeepWhatAGateSaidOfEachSeriesAndRebuildIt) {
+  const TemporaryFolder out;
+  Store store(out.path(), Store::Mode::kReadWrite);
+  auto first = sitting("01", "a", 100);
+  store.record_sitting(first);
+  const auto unjudged = store.digest();
+  EXPECT_EQ(store.sittings().at(0).series.at(0).verdict, "");
+  first.series[0].standing = "changed";
+  first.series[0].verdict = "REGRESSED";
+  first.series[0].why = "measured again: +9 %";
+  store.record_sitting(first);
+  const auto judged = store.sittings().at(0).series.at(0);
+  EXPECT_EQ(judged.verdict, "REGRESSED");
+  EXPECT_EQ(judged.why, "measured again: +9 %");
+  EXPECT_NE(store.digest(), unjudged);
+  EXPECT_EQ(Store::rebuild(out.path()), store.digest());
+}
+
 TEST(Sittings, OfOneRevisionTellTheNoise) {
   const TemporaryFolder out;
   Store store(out.path(), Store::Mode::kReadWrite);

@@ -40,6 +40,13 @@ class Bench : public Sandbox {
     return {};
   }
 
+  fs::path newest_sitting() const {
+    fs::path newest;
+    for (const auto& entry : fs::directory_iterator(folder_ / "out/benchmarks"))
+      newest = std::max(newest, entry.path());
+    return newest;
+  }
+
   std::string program_;
 };
 
@@ -110,6 +117,11 @@ TEST_F(Bench, GateFindsA5PercentSlowdownAndWritesReports) {
   EXPECT_EQ(series_of(answer, "step/muon:real_time")["verdict"], "PASS");
   EXPECT_THAT(slurp(folder_ / "junit.xml"), HasSubstr("<failure type=\"REGRESSED\""));
   EXPECT_THAT(slurp(folder_ / "summary.md"), HasSubstr("step/pion:real_time"));
+  // The verdict stays with the sitting, and the dashboard shows it.
+  EXPECT_EQ(series_of(Document::parse(slurp(newest_sitting())), "step/pion:real_time")["verdict"], "REGRESSED");
+  const auto page = pionbench("dashboard --json -o page.html");
+  ASSERT_EQ(page.code, 0) << page.errors;
+  EXPECT_EQ(Document::parse(page.output)["to_look_at"], 1);
   // What regressed is no history for the next one.
   const auto again =
       gate("--head " + source("head", "slower=0.05") + " --baseline " + source("base") + " --revision bad2", 1);

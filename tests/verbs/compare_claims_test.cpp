@@ -25,12 +25,13 @@ class Verbs : public Sandbox {
     Store store(folder_ / out, Store::Mode::kReadWrite);
     pionbench::testing::MadeUp m{.name = "pair", .arms = {{"A", "adamw"}, {"B", "pion"}}};
     m.settings = {{{"auxiliary", "frozen"}}, {{"auxiliary", "trained"}}};
-    m.metrics = {"evaluation/test/sampled", "update_rms_over_lr"};
+    m.metrics = {"evaluation/test/sampled", "update_rms_over_lr", "clip_fraction"};
     m.value = [=](const Place& p) {
       std::seed_seq seed{p.seed, static_cast<int>(p.arm[0]), p.step, static_cast<int>(p.setting.at("auxiliary")[0])};
       std::mt19937 random(seed);
       const double noise = std::normal_distribution<double>(0, 0.004)(random);
       if (p.metric == "update_rms_over_lr") return 0.4 + noise;
+      if (p.metric == "clip_fraction") return 0.0;
       return 0.6 + (p.arm == "B" ? lead : 0) + noise;
     };
     m.more = [=](pionbench::testing::RunSpool& run, const std::string& arm, int) {
@@ -63,6 +64,7 @@ TEST_F(Verbs, CompareSaysBetterWorseSameOrUnknown) {
   EXPECT_EQ(rows["evaluation/test/sampled"]["n_a"], 12);
   EXPECT_EQ(rows["evaluation/test/sampled"]["strata"], 2);
   EXPECT_EQ(rows["update_rms_over_lr"]["verdict"], "SAME");
+  EXPECT_EQ(rows["clip_fraction"]["verdict"], "SAME") << "0 in every run of both";
   std::map<std::string, Document> reversed;
   const auto other_way = json("compare B A");
   for (const auto& row : other_way["rows"]) reversed[row["metric"]] = row;
