@@ -125,43 +125,54 @@ function swatch(entry) {
     stroke: entry.color ?? "currentColor", "stroke-dasharray": entry.dash?.[1] ? entry.dash.join(" ") : null }));
 }
 
-/** Where a chart's panels are on the screen, each with the element that hears its events. */
+/** Where a chart's panels are on the screen, each with the element that hears its events. Vega names what holds the
+ *  marks of a view "..._group"; other groups are rows of views, of no size, and the paths of lines. */
 function panelsOf(place, view) {
   const drawing = place.querySelector("svg.marks, canvas.marks");
   if (!drawing) return [];
   if (drawing.tagName !== "CANVAS") {
-    const grounds = (role) => [...drawing.querySelectorAll(`.${role} > g > path.background`)];
-    const panels = grounds("role-scope");
-    return (panels.length ? panels : grounds("role-frame")).map((target) => ({ target, box: target.getBoundingClientRect() }));
+    const grounds = (selector) => [...drawing.querySelectorAll(`${selector} > g > path.background`)]
+      .map((target) => ({ target, box: target.getBoundingClientRect() })).filter(({ box }) => box.width > 0);
+    const panels = grounds(".role-scope[class$='_group']");
+    return panels.length ? panels : grounds(".role-frame");
   }
   const { left, top } = drawing.getBoundingClientRect(), [x0, y0] = view.origin();
-  const found = [];
+  const panels = [], frames = [];
   const visit = (mark, x, y) => {
     if (mark.marktype !== "group") return;
     for (const group of mark.items) {
-      if (mark.role === "scope" || mark.role === "frame") found.push({ role: mark.role, x: x + (group.x || 0), y: y + (group.y || 0), width: group.width, height: group.height });
-      for (const child of group.items ?? []) visit(child, x + (group.x || 0), y + (group.y || 0));
+      const box = { x: x + (group.x || 0), y: y + (group.y || 0), width: group.width, height: group.height };
+      const into = mark.role === "frame" ? frames : mark.role === "scope" && mark.name?.endsWith("_group") ? panels : null;
+      if (box.width > 0) into?.push({ target: drawing, box });
+      for (const child of group.items ?? []) visit(child, box.x, box.y);
     }
   };
   visit(view.scenegraph().root, left + x0, top + y0);
-  const panels = found.filter((panel) => panel.role === "scope");
-  return (panels.length ? panels : found).map((box) => ({ target: drawing, box }));
+  return panels.length ? panels : frames;
 }
-/** As the wheel and the mouse would do at the middle of each panel: by the keyboard, and where there is neither. */
+/** What the mouse would do, at the middle of each panel: for the keyboard, and where there is no mouse. On a canvas Vega
+ *  acts on what the pointer was last over, so it comes first; and leaves at the end, or its tooltip would stay. */
+function actOnPanels(place, view, act) {
+  for (const { target, box } of panelsOf(place, view)) {
+    const at = { clientX: box.x + box.width / 2, clientY: box.y + box.height / 2 };
+    const common = { bubbles: true, cancelable: true, view: window, pointerType: "mouse" };
+    const send = (type, to = at, more = {}, on = target) => on.dispatchEvent(new PointerEvent(type, { ...common, ...to, ...more }));
+    send("pointermove");
+    act({ target, box, at, common, send });
+    send("pointerout");
+  }
+}
 function zoomBy(place, view, factor) {
-  for (const { target, box } of panelsOf(place, view))
-    target.dispatchEvent(new WheelEvent("wheel", { deltaY: -Math.log(factor) / Math.log(1.001), ctrlKey: true, bubbles: true, cancelable: true,
-      view: window, clientX: box.x + box.width / 2, clientY: box.y + box.height / 2 }));
+  actOnPanels(place, view, ({ target, at, common }) =>
+    target.dispatchEvent(new WheelEvent("wheel", { ...common, ...at, deltaY: -Math.log(factor) / Math.log(1.001), ctrlKey: true })));
 }
 function moveBy(place, view, right, down) {
-  for (const { target, box } of panelsOf(place, view)) {
-    const from = { x: box.x + box.width / 2, y: box.y + box.height / 2 };
-    const event = (type, x, y) => new PointerEvent(type, { pointerType: "mouse", buttons: 1, bubbles: true, cancelable: true, view: window, clientX: x, clientY: y });
-    target.dispatchEvent(event("pointerdown", from.x, from.y));
-    const to = { x: from.x - right * box.width, y: from.y - down * box.height };
-    window.dispatchEvent(event("pointermove", to.x, to.y));
-    window.dispatchEvent(event("pointerup", to.x, to.y));
-  }
+  actOnPanels(place, view, ({ box, at, send }) => {
+    const to = { clientX: at.clientX - right * box.width, clientY: at.clientY - down * box.height };
+    send("pointerdown", at, { buttons: 1 });
+    send("pointermove", to, { buttons: 1 }, window);
+    send("pointerup", to, {}, window);
+  });
 }
 
 /**
