@@ -80,6 +80,22 @@ void find_among(const Items& items, const std::string& name, bool exactly, std::
   }
 }
 
+/// What is there where a figure is and the panel asked for is not; "" where there is no such figure.
+template <typename Items>
+std::string panels_instead(const Items& items, const std::string& name) {
+  for (const auto& item : items) {
+    auto panel = panel_after(name, item.name);
+    if (!panel) panel = panel_after(name, item.entry->name);
+    if (!panel || panel->empty()) continue;
+    std::vector<std::string> panels;
+    for (const auto& source : item.make().sources)
+      if (!source.panel.empty() && std::ranges::find(panels, source.panel) == panels.end())
+        panels.push_back(source.panel);
+    if (!panels.empty()) return item.name + " has no runs in a panel " + *panel + "; it has in " + join(panels, ", ");
+  }
+  return "";
+}
+
 }  // namespace
 
 bool names_a_result(const std::string& name) {
@@ -103,6 +119,8 @@ FoundResult find_result(const std::string& name, const std::vector<Evidence>& al
     throw UserError("\"" + name + "\" is several: " + join(names, ", ") + "; name one", kUsage);
   }
   if (found.size() == 1) return std::move(found.front());
+  for (const auto& text : {panels_instead(figure_items(all), name), panels_instead(table_items(all), name)})
+    if (!text.empty()) throw UserError(text, kUsage);
   const Names names;
   for (const auto& [known, experiment] : names.experiments) {
     if (!panel_after(name, known)) continue;

@@ -14,7 +14,7 @@ const live = {
       r.elapsed_s === null ? kNone : seconds(r.elapsed_s), r.eta_s === null ? kNone : `about ${seconds(r.eta_s)}`]);
     // A new table each second would take the focus away from a link in it.
     if (!place.contains(document.activeElement)) place.querySelector(".rows").replaceChildren(plainTable("Runs that go on", ["Run", "Cell", "Step", "Elapsed", "Left"], rows, [3, 4]));
-    place.querySelector(".waits").textContent = [...waiting.map((w) => `${counted(w.cells, "cell")} ${w.cells === 1 ? "waits" : "wait"}: ${w.reason}.`), eta ? `About ${seconds(eta)} left.` : ""].join(" ");
+    place.querySelector(".waits").textContent = [...waiting.map((w) => `${counted(w.cells, "cell")} ${w.cells === 1 ? "waits" : "wait"}: ${w.reason.replace(/^waits: /, "")}.`), eta ? `About ${seconds(eta)} left.` : ""].join(" ");
   },
   start() {
     const source = new EventSource("/api/events");

@@ -52,6 +52,9 @@ TEST_F(FigureVerbs, WhySaysHowToFillWhatTheStoreHasNot) {
   // Panel (c) of the paper's Fig 1 is drawn by fig1b.
   result = pionbench("why fig1c");
   EXPECT_THAT(result.errors, HasSubstr("pionbench reproduce --only fig1b"));
+  result = pionbench("why fig6z");
+  EXPECT_EQ(result.code, 2);
+  EXPECT_THAT(result.errors, HasSubstr("fig6 has no runs in a panel z; it has in a, b"));
   result = pionbench("store export --figure fig66");
   EXPECT_EQ(result.code, 2);
   EXPECT_THAT(result.errors, HasSubstr("did you mean"));
