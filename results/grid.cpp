@@ -9,6 +9,15 @@
 namespace pionbench {
 namespace {
 
+/// Characters on a terminal, taking every code point for one column.
+std::size_t width(std::string_view text) {
+  return static_cast<std::size_t>(
+      std::count_if(text.begin(), text.end(), [](char c) { return (static_cast<unsigned char>(c) & 0xC0) != 0x80; }));
+}
+
+/// A number with its interval and unit is shorter; a sentence that begins with one is longer.
+constexpr std::size_t kLongestNumber = 48;
+
 /// Columns that a reader compares down the page.
 std::vector<bool> numeric_columns(const Grid& grid) {
   std::vector<bool> numeric(grid.columns.size(), !grid.rows.empty());
@@ -17,15 +26,9 @@ std::vector<bool> numeric_columns(const Grid& grid) {
       const std::string& cell = row[i];
       const bool is_sign = cell.starts_with('-') || cell.starts_with('+');
       const bool is_number = cell.size() > is_sign && std::isdigit(static_cast<unsigned char>(cell[is_sign]));
-      if (!is_number && !cell.empty() && cell != "–") numeric[i] = false;
+      if ((!is_number || width(cell) > kLongestNumber) && !cell.empty() && cell != "–") numeric[i] = false;
     }
   return numeric;
-}
-
-/// Characters on a terminal, taking every code point for one column.
-std::size_t width(std::string_view text) {
-  return static_cast<std::size_t>(
-      std::count_if(text.begin(), text.end(), [](char c) { return (static_cast<unsigned char>(c) & 0xC0) != 0x80; }));
 }
 
 std::string replaced(std::string_view text, const std::map<std::string_view, std::string_view>& by) {

@@ -17,6 +17,9 @@ TEST(Grid, CsvQuotesWhatNeedsIt) {
 TEST(Grid, MarkdownAlignsNumbersRight) {
   EXPECT_THAT(to_markdown(kGrid), HasSubstr("|---|---:|"));
   EXPECT_THAT(to_markdown({{"a"}, {{"x|y"}}}), HasSubstr("x\\|y"));
+  EXPECT_THAT(to_markdown({{"Why"}, {{"-8.09 % against the median of 6 sittings, threshold +33.00 %"}}}),
+              Not(HasSubstr("---:")))
+      << "a sentence, though it begins with a number";
 }
 
 TEST(Grid, LatexEscapesItsSpecialCharacters) {
