@@ -400,8 +400,8 @@ function metricCharts(detail) {
   const groups = metricGroups(detail.series);
   if (!groups.length) return [h("p", { class: "soft" }, "It has reported no metric.")];
   return h("div", { class: "small-charts" }, groups.map(([group, lines]) => h("div", {}, h("h3", {}, group),
-    h("p", { class: "soft small" }, lines.map(({ name, full, points }) => h("span", { "data-metric": full, "data-value": points[1].at(-1) },
-      `${lines.length > 1 || name !== full ? `${name}: ` : ""}${short(points[1].at(-1))} at step ${points[0].at(-1)}  `))),
+    h("p", { class: "soft small" }, lines.map(({ name, full, points }, i) => h("span", { "data-metric": full, "data-value": points[1].at(-1) },
+      `${lines.length > 1 || name !== full ? `${name}: ` : ""}${short(points[1].at(-1))} at step ${points[0].at(-1)}${i + 1 < lines.length ? "; " : ""}`))),
     lines.every(({ points }) => points[1].every((y) => y === points[1][0])) ? h("p", { class: "soft small" }, "Constant.")
       : chart(group.replace(/\W+/g, "-"), `${group} by step`, () => linesSpec(lines, { y: "", height: 150, field: "split" })))));
 }
