@@ -4,7 +4,7 @@
 #include <map>
 #include <string>
 
-#include "harness/store/store.h"
+#include "store/store.h"
 
 namespace pionbench {
 

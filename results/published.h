@@ -5,7 +5,7 @@
 #include <string>
 #include <vector>
 
-#include "harness/spec/yaml.h"
+#include "common/yaml.h"
 
 namespace pionbench {
 

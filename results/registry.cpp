@@ -3,8 +3,8 @@
 #include <algorithm>
 #include <array>
 
+#include "common/hash.h"
 #include "core/error.h"
-#include "harness/common/hash.h"
 #include "results/sweeps.h"
 
 namespace pionbench {

@@ -5,8 +5,8 @@
 #include <string>
 #include <vector>
 
-#include "harness/store/store.h"
 #include "results/claims/claim.h"
+#include "store/store.h"
 
 namespace pionbench {
 

@@ -7,7 +7,7 @@
 #include <string>
 #include <string_view>
 
-#include "harness/store/store.h"
+#include "store/store.h"
 
 namespace pionbench {
 

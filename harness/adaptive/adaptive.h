@@ -25,7 +25,7 @@
 #include <vector>
 
 #include "harness/spec/plan.h"
-#include "harness/store/store.h"
+#include "store/store.h"
 
 namespace pionbench {
 

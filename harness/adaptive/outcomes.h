@@ -6,7 +6,7 @@
 #include <string>
 
 #include "harness/spec/plan.h"
-#include "harness/store/store.h"
+#include "store/store.h"
 
 namespace pionbench {
 

@@ -5,7 +5,7 @@
 #include <vector>
 
 #include "core/catalog.h"
-#include "harness/store/records.h"
+#include "store/records.h"
 
 namespace pionbench {
 

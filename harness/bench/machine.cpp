@@ -6,8 +6,8 @@
 #include <fstream>
 #include <vector>
 
-#include "harness/common/hash.h"
-#include "harness/common/subprocess.h"
+#include "common/hash.h"
+#include "common/subprocess.h"
 
 namespace pionbench {
 namespace {

@@ -1,8 +1,8 @@
 #include "harness/bench/sitting.h"
 
+#include "common/hash.h"
 #include "core/files.h"
 #include "harness/bench/machine.h"
-#include "harness/common/hash.h"
 
 namespace pionbench {
 namespace {

@@ -5,7 +5,7 @@
 #include <string>
 
 #include "harness/bench/source.h"
-#include "harness/store/records.h"
+#include "store/records.h"
 
 namespace pionbench {
 

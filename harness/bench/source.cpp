@@ -12,9 +12,9 @@
 #include "core/error.h"
 #include "core/files.h"
 #include "harness/bench/machine.h"
-#include "harness/store/store.h"
 #include "results/run_series.h"
 #include "results/stats/aggregate.h"
+#include "store/store.h"
 
 namespace pionbench {
 namespace {

@@ -8,7 +8,7 @@
 #include "harness/cli/verbs.h"
 #include "harness/schedule/executor.h"
 #include "harness/schedule/run_log.h"
-#include "harness/store/store.h"
+#include "store/store.h"
 
 namespace pionbench {
 

@@ -3,7 +3,7 @@
 
 #include <filesystem>
 
-#include "harness/store/store.h"
+#include "store/store.h"
 
 namespace pionbench {
 

@@ -3,7 +3,7 @@
 
 #include <string>
 
-#include "harness/store/store.h"
+#include "store/store.h"
 
 namespace pionbench {
 

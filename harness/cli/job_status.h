@@ -7,7 +7,7 @@
 #include <string>
 
 #include "harness/slurm/queue.h"
-#include "harness/store/attempts.h"
+#include "store/attempts.h"
 
 namespace pionbench {
 

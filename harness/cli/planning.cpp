@@ -5,7 +5,7 @@
 #include <unordered_set>
 
 #include "core/error.h"
-#include "harness/store/schema.h"
+#include "store/schema.h"
 
 namespace pionbench {
 

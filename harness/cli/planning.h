@@ -10,7 +10,7 @@
 #include "harness/adaptive/adaptive.h"
 #include "harness/cli/verbs.h"
 #include "harness/spec/plan.h"
-#include "harness/store/store.h"
+#include "store/store.h"
 
 namespace pionbench {
 

@@ -8,7 +8,7 @@
 #include <vector>
 
 #include "harness/cli/job_status.h"
-#include "harness/store/store.h"
+#include "store/store.h"
 
 namespace pionbench {
 

@@ -11,7 +11,7 @@
 #include "harness/schedule/run_log.h"
 #include "harness/schedule/scheduler.h"
 #include "harness/spec/plan.h"
-#include "harness/store/store.h"
+#include "store/store.h"
 
 namespace pionbench {
 

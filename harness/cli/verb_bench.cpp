@@ -6,9 +6,9 @@
 #include "harness/bench/machine.h"
 #include "harness/bench/sitting.h"
 #include "harness/cli/verbs.h"
-#include "harness/store/store.h"
 #include "results/grid.h"
 #include "results/stats/aggregate.h"
+#include "store/store.h"
 
 namespace pionbench {
 namespace {

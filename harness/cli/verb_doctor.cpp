@@ -7,10 +7,10 @@
 #include <fstream>
 #include <sstream>
 
+#include "common/subprocess.h"
 #include "core/error.h"
 #include "core/material.h"
 #include "harness/cli/planning.h"
-#include "harness/common/subprocess.h"
 #include "harness/schedule/audit.h"
 #include "harness/schedule/cores.h"
 #include "harness/schedule/gpus.h"
@@ -18,7 +18,7 @@
 #include "harness/slurm/queue.h"
 #include "harness/slurm/site.h"
 #include "harness/spec/resources.h"
-#include "harness/store/filesystem.h"
+#include "store/filesystem.h"
 
 namespace pionbench {
 namespace {

@@ -5,9 +5,9 @@
 #include "core/files.h"
 #include "harness/bench/sitting.h"
 #include "harness/cli/verbs.h"
-#include "harness/store/store.h"
 #include "results/gate/gate.h"
 #include "results/grid.h"
+#include "store/store.h"
 
 namespace pionbench {
 namespace {

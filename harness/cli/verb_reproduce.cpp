@@ -3,13 +3,13 @@
 #include <optional>
 #include <set>
 
+#include "common/hash.h"
+#include "common/subprocess.h"
 #include "core/error.h"
 #include "core/files.h"
 #include "harness/cli/planning.h"
 #include "harness/cli/session.h"
 #include "harness/cli/sweep_run.h"
-#include "harness/common/hash.h"
-#include "harness/common/subprocess.h"
 #include "harness/schedule/process.h"
 #include "harness/spec/command_suite.h"
 #include "harness/spec/experiment.h"

@@ -8,14 +8,14 @@
 #include <set>
 #include <utility>
 
+#include "common/hash.h"
 #include "core/error.h"
 #include "core/files.h"
 #include "core/run_request.h"
-#include "harness/common/hash.h"
 #include "harness/schedule/process.h"
-#include "harness/store/attempts.h"
-#include "harness/store/spool.h"
-#include "harness/store/store.h"
+#include "store/attempts.h"
+#include "store/spool.h"
+#include "store/store.h"
 
 namespace pionbench {
 namespace {

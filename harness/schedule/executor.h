@@ -9,7 +9,7 @@
 #include <vector>
 
 #include "harness/spec/resources.h"
-#include "harness/store/attempts.h"
+#include "store/attempts.h"
 
 namespace pionbench {
 

@@ -8,7 +8,7 @@
 #include <string>
 
 #include "core/run_request.h"
-#include "harness/store/records.h"
+#include "store/records.h"
 
 namespace pionbench {
 

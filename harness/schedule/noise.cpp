@@ -8,10 +8,10 @@
 #include <cmath>
 #include <fstream>
 
+#include "common/hash.h"
 #include "core/error.h"
 #include "core/files.h"
 #include "core/run_request.h"
-#include "harness/common/hash.h"
 #include "harness/schedule/local_executor.h"
 #include "harness/schedule/run_folder.h"
 

@@ -7,7 +7,7 @@
 #include "harness/schedule/outcome.h"
 #include "harness/schedule/process.h"
 #include "harness/schedule/run_folder.h"
-#include "harness/store/spool.h"
+#include "store/spool.h"
 
 namespace pionbench {
 namespace {

@@ -5,7 +5,7 @@
 #include <vector>
 
 #include "harness/schedule/executor.h"
-#include "harness/store/store.h"
+#include "store/store.h"
 
 namespace pionbench {
 

@@ -5,7 +5,7 @@
 #include <fstream>
 #include <functional>
 
-#include "harness/store/spool.h"
+#include "store/spool.h"
 
 namespace pionbench {
 namespace {

@@ -6,7 +6,7 @@
 #include <string>
 #include <vector>
 
-#include "harness/store/attempts.h"
+#include "store/attempts.h"
 
 namespace pionbench {
 

@@ -24,7 +24,7 @@
 #include "harness/schedule/progress.h"
 #include "harness/schedule/run_log.h"
 #include "harness/spec/plan.h"
-#include "harness/store/store.h"
+#include "store/store.h"
 
 namespace pionbench {
 

@@ -6,9 +6,9 @@
 #include <cstdlib>
 #include <cstring>
 
+#include "common/hash.h"
 #include "core/error.h"
 #include "core/files.h"
-#include "harness/common/hash.h"
 #include "harness/spec/command_suite.h"
 #include "harness/spec/placeholders.h"
 

@@ -4,9 +4,9 @@
 #include <optional>
 
 #include "core/error.h"
-#include "harness/store/schema.h"
 #include "results/dashboard/assets.h"
 #include "results/dashboard/document.h"
+#include "store/schema.h"
 
 namespace pionbench::serve {
 namespace {

@@ -10,7 +10,7 @@
 #include "core/run_request.h"
 #include "harness/schedule/process.h"
 #include "harness/schedule/run_folder.h"
-#include "harness/store/spool.h"
+#include "store/spool.h"
 
 namespace pionbench {
 namespace {

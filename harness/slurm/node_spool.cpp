@@ -4,7 +4,7 @@
 
 #include "core/error.h"
 #include "core/files.h"
-#include "harness/store/spool.h"
+#include "store/spool.h"
 
 namespace pionbench {
 namespace {

@@ -15,10 +15,10 @@
 #include <fstream>
 #include <vector>
 
+#include "common/subprocess.h"
 #include "core/error.h"
 #include "core/files.h"
 #include "core/run_request.h"
-#include "harness/common/subprocess.h"
 #include "harness/schedule/cores.h"
 #include "harness/schedule/process.h"
 #include "harness/schedule/run_folder.h"

@@ -11,7 +11,7 @@
 #include <string_view>
 #include <vector>
 
-#include "harness/common/subprocess.h"
+#include "common/subprocess.h"
 
 namespace pionbench {
 

@@ -4,10 +4,10 @@
 #include <cstdlib>
 #include <regex>
 
+#include "common/yaml.h"
 #include "core/error.h"
 #include "core/files.h"
 #include "harness/spec/value_grammar.h"
-#include "harness/spec/yaml.h"
 
 namespace pionbench {
 namespace {

@@ -3,10 +3,10 @@
 #include <algorithm>
 #include <limits>
 
+#include "common/hash.h"
 #include "core/catalog.h"
 #include "core/error.h"
 #include "core/files.h"
-#include "harness/common/hash.h"
 #include "harness/spec/placeholders.h"
 #include "harness/spec/value_grammar.h"
 

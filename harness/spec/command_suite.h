@@ -21,8 +21,8 @@
 #include <string>
 #include <vector>
 
+#include "common/yaml.h"
 #include "core/info.h"
-#include "harness/spec/yaml.h"
 
 namespace pionbench {
 

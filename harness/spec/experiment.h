@@ -6,11 +6,11 @@
 #include <utility>
 #include <vector>
 
+#include "common/yaml.h"
 #include "core/catalog.h"
 #include "harness/spec/command_suite.h"
 #include "harness/spec/resources.h"
 #include "harness/spec/value_grammar.h"
-#include "harness/spec/yaml.h"
 
 namespace pionbench {
 

@@ -2,7 +2,7 @@
 
 #include <algorithm>
 
-#include "harness/common/hash.h"
+#include "common/hash.h"
 
 namespace pionbench {
 namespace {

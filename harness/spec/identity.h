@@ -7,7 +7,7 @@
 
 namespace pionbench {
 
-/// `canonical(to_json(values))` (harness/common/hash.h).
+/// `canonical(to_json(values))` (common/hash.h).
 std::string canonical_text(const Values& values);
 
 /// `content_hash(to_json(config))`, given the canonical texts of its settings and its hyperparameters.

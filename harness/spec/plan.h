@@ -13,7 +13,7 @@
 #include "core/run_request.h"
 #include "harness/spec/resources.h"
 #include "harness/spec/sweep_options.h"
-#include "harness/store/records.h"
+#include "store/records.h"
 
 namespace pionbench {
 

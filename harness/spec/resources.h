@@ -6,8 +6,8 @@
 #include <optional>
 #include <string>
 
+#include "common/yaml.h"
 #include "core/run_request.h"
-#include "harness/spec/yaml.h"
 
 namespace pionbench {
 

@@ -7,8 +7,8 @@
 #include <random>
 #include <set>
 
+#include "common/hash.h"
 #include "core/error.h"
-#include "harness/common/hash.h"
 
 namespace pionbench {
 namespace {

@@ -14,11 +14,11 @@
 #include <string>
 #include <vector>
 
-#include "harness/store/bulk.h"
 #include "results/claims/claim.h"
 #include "results/dashboard/history.h"
 #include "results/evidence.h"
 #include "results/registry.h"
+#include "store/bulk.h"
 
 namespace pionbench::dashboard {
 

@@ -9,8 +9,8 @@
 #include <string>
 #include <vector>
 
-#include "harness/store/records.h"
 #include "results/metric_kind.h"
+#include "store/records.h"
 
 namespace pionbench::dashboard {
 

@@ -21,9 +21,9 @@
 #include <string>
 #include <vector>
 
-#include "harness/store/records.h"
 #include "results/metric_kind.h"
 #include "results/stats/random.h"
+#include "store/records.h"
 
 namespace pionbench::gate {
 

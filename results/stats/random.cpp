@@ -3,7 +3,7 @@
 #include <boost/math/special_functions/erf.hpp>
 #include <string>
 
-#include "harness/common/hash.h"
+#include "common/hash.h"
 
 namespace pionbench::stats {
 namespace {

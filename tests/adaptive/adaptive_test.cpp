@@ -8,8 +8,8 @@
 #include <random>
 #include <set>
 
-#include "harness/store/attempts.h"
 #include "results/stats/interval.h"
+#include "store/attempts.h"
 #include "tests/spec/fixture.h"
 
 namespace pionbench {

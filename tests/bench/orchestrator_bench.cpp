@@ -22,8 +22,8 @@
 
 #include "core/files.h"
 #include "harness/spec/plan.h"
-#include "harness/store/attempts.h"
-#include "harness/store/store.h"
+#include "store/attempts.h"
+#include "store/store.h"
 
 namespace pionbench {
 namespace {

@@ -9,11 +9,11 @@
 #include <cmath>
 #include <fstream>
 
+#include "common/hash.h"
 #include "core/error.h"
 #include "core/files.h"
 #include "core/optimizer_docs.h"
 #include "core/run_request.h"
-#include "harness/common/hash.h"
 
 namespace pionbench {
 namespace {

@@ -10,8 +10,8 @@
 #include <mutex>
 #include <thread>
 
+#include "common/subprocess.h"
 #include "core/run_request.h"
-#include "harness/common/subprocess.h"
 #include "harness/schedule/process.h"
 #include "harness/schedule/run_folder.h"
 #include "harness/schedule/scheduler.h"

@@ -7,7 +7,7 @@
 
 #include <fstream>
 
-#include "harness/common/subprocess.h"
+#include "common/subprocess.h"
 #include "harness/schedule/process.h"
 #include "harness/slurm/batch.h"
 #include "harness/slurm/node_spool.h"

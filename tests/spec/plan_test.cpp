@@ -6,7 +6,7 @@
 #include <fstream>
 #include <set>
 
-#include "harness/common/hash.h"
+#include "common/hash.h"
 #include "tests/spec/fixture.h"
 
 namespace pionbench {

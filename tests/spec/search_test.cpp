@@ -8,7 +8,7 @@
 #include <numeric>
 #include <set>
 
-#include "harness/common/hash.h"
+#include "common/hash.h"
 #include "tests/spec/fixture.h"
 
 namespace pionbench {

@@ -1,4 +1,4 @@
-#include "harness/store/bulk.h"
+#include "store/bulk.h"
 
 #include <gmock/gmock.h>
 

@@ -7,11 +7,11 @@
 #include <random>
 #include <string>
 
+#include "common/hash.h"
 #include "core/files.h"
 #include "core/run_request.h"
-#include "harness/common/hash.h"
-#include "harness/store/attempts.h"
-#include "harness/store/store.h"
+#include "store/attempts.h"
+#include "store/store.h"
 
 namespace pionbench::testing {
 

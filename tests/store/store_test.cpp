@@ -1,4 +1,4 @@
-#include "harness/store/store.h"
+#include "store/store.h"
 
 #include <gmock/gmock.h>
 #include <sys/wait.h>
@@ -8,9 +8,9 @@
 #include <set>
 
 #include "core/error.h"
-#include "harness/store/filesystem.h"
-#include "harness/store/schema.h"
-#include "harness/store/sqlite.h"
+#include "store/filesystem.h"
+#include "store/schema.h"
+#include "store/sqlite.h"
 #include "tests/store/spool_tree.h"
 
 namespace pionbench {

@@ -6,7 +6,7 @@
 #include <functional>
 #include <random>
 
-#include "harness/spec/yaml.h"
+#include "common/yaml.h"
 #include "tests/integration/shell.h"
 #include "tests/results/synthetic.h"
 

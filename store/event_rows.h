@@ -7,8 +7,8 @@
 #include <unordered_map>
 
 #include "core/catalog.h"
-#include "harness/store/records.h"
-#include "harness/store/sqlite.h"
+#include "store/records.h"
+#include "store/sqlite.h"
 
 namespace pionbench {
 

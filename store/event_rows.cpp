@@ -1,4 +1,4 @@
-#include "harness/store/event_rows.h"
+#include "store/event_rows.h"
 
 #include <string_view>
 

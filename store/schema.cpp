@@ -1,4 +1,4 @@
-#include "harness/store/schema.h"
+#include "store/schema.h"
 
 #include <array>
 #include <string>

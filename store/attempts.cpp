@@ -1,4 +1,4 @@
-#include "harness/store/attempts.h"
+#include "store/attempts.h"
 
 #include <fstream>
 

@@ -5,7 +5,7 @@
 #include <span>
 
 #include "core/error.h"
-#include "harness/store/sqlite.h"
+#include "store/sqlite.h"
 
 namespace pionbench {
 

@@ -1,4 +1,4 @@
-#include "harness/store/spool.h"
+#include "store/spool.h"
 
 #include <fcntl.h>
 #include <sys/stat.h>

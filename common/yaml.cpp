@@ -1,4 +1,4 @@
-#include "harness/spec/yaml.h"
+#include "common/yaml.h"
 
 #include <yaml-cpp/yaml.h>
 

@@ -1,4 +1,4 @@
-#include "harness/store/filesystem.h"
+#include "store/filesystem.h"
 
 #include <sys/vfs.h>
 

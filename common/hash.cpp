@@ -1,4 +1,4 @@
-#include "harness/common/hash.h"
+#include "common/hash.h"
 
 #include <openssl/evp.h>
 

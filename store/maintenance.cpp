@@ -4,11 +4,11 @@
 #include <array>
 #include <charconv>
 
+#include "common/hash.h"
 #include "core/error.h"
-#include "harness/common/hash.h"
-#include "harness/store/filesystem.h"
-#include "harness/store/impl.h"
-#include "harness/store/spool.h"
+#include "store/filesystem.h"
+#include "store/impl.h"
+#include "store/spool.h"
 
 namespace pionbench {
 namespace {

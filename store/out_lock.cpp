@@ -8,7 +8,7 @@
 
 #include "core/error.h"
 #include "core/files.h"
-#include "harness/store/store.h"
+#include "store/store.h"
 
 namespace pionbench {
 namespace {

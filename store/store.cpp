@@ -1,12 +1,12 @@
-#include "harness/store/store.h"
+#include "store/store.h"
 
 #include <unistd.h>
 
 #include "core/error.h"
 #include "core/files.h"
-#include "harness/store/filesystem.h"
-#include "harness/store/impl.h"
-#include "harness/store/schema.h"
+#include "store/filesystem.h"
+#include "store/impl.h"
+#include "store/schema.h"
 
 namespace pionbench {
 namespace {

@@ -9,9 +9,9 @@
 #include <unordered_map>
 #include <vector>
 
-#include "harness/store/event_rows.h"
-#include "harness/store/sqlite.h"
-#include "harness/store/store.h"
+#include "store/event_rows.h"
+#include "store/sqlite.h"
+#include "store/store.h"
 
 namespace pionbench {
 

@@ -1,4 +1,4 @@
-#include "harness/store/records.h"
+#include "store/records.h"
 
 #include <array>
 

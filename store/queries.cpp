@@ -1,7 +1,7 @@
 #include <algorithm>
 #include <array>
 
-#include "harness/store/impl.h"
+#include "store/impl.h"
 
 namespace pionbench {
 namespace {

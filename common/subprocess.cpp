@@ -1,4 +1,4 @@
-#include "harness/common/subprocess.h"
+#include "common/subprocess.h"
 
 #include <fcntl.h>
 #include <spawn.h>

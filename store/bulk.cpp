@@ -1,8 +1,8 @@
-#include "harness/store/bulk.h"
+#include "store/bulk.h"
 
 #include <sys/stat.h>
 
-#include "harness/store/impl.h"
+#include "store/impl.h"
 
 namespace pionbench {
 struct BulkReader::Impl {

@@ -14,7 +14,7 @@
 #include <string>
 #include <vector>
 
-#include "harness/store/records.h"
+#include "store/records.h"
 
 namespace pionbench {
 

@@ -3,9 +3,9 @@
 
 #include <optional>
 
-#include "harness/store/ingest.h"
-#include "harness/store/sqlite.h"
-#include "harness/store/store.h"
+#include "store/ingest.h"
+#include "store/sqlite.h"
+#include "store/store.h"
 
 namespace pionbench {
 

@@ -8,7 +8,7 @@
 #include <string>
 #include <vector>
 
-#include "harness/store/store.h"
+#include "store/store.h"
 
 namespace pionbench {
 

@@ -1,16 +1,16 @@
-#include "harness/store/ingest.h"
+#include "store/ingest.h"
 
 #include <algorithm>
 #include <array>
 #include <cmath>
 #include <map>
 
+#include "common/hash.h"
 #include "core/error.h"
 #include "core/files.h"
 #include "core/run_request.h"
-#include "harness/common/hash.h"
-#include "harness/store/attempts.h"
-#include "harness/store/spool.h"
+#include "store/attempts.h"
+#include "store/spool.h"
 
 namespace pionbench {
 namespace {
