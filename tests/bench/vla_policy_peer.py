@@ -29,7 +29,7 @@ def ours(head):
 
 
 def theirs(head):
-    config = dict(image=40, patch=10, vision_width=64, vision_layers=2, vision_heads=4, width=64, layers=2, heads=4,
+    config = dict(image=40, patch=8, stem_patch=2, vision_width=64, vision_layers=2, vision_heads=4, width=64, layers=2, heads=4,
                   mlp_ratio=2, queries=8, words=32, head=head, action_width=64, action_heads=4, chunk=8,
                   vocabulary=["word"] * 150)
     policy = reference.Policy(config)

@@ -218,7 +218,7 @@ TEST_F(Resume, AnInterruptedCommandGoesOnFromCheckpoints) {
 
 constexpr const char* kPolicies = R"(name: policies
 suite: vla/object-plus
-defaults: {lr: 1e-3, image_size: 12, crop: 10, patch: 5, vision_width: 8, width: 8, vision_heads: 2, language_heads: 2,
+defaults: {lr: 1e-3, image_size: 12, crop: 8, patch: 4, stem_patch: 2, vision_width: 8, width: 8, vision_heads: 2, language_heads: 2,
   action_width: 8, action_heads: 2, backbone_episodes: 1, backbone_steps: 24, backbone_batch: 4, demos: 1,
   steps: 24, batch: 4, trials: 1, eval_every: 10, probe_every: 6, perturbed_tasks: 4, film_size: 16}
 arms:

@@ -95,6 +95,18 @@ class FlowBlock(nn.Module):
         return x + gate2 * self.down(F.gelu(self.up(h), approximate="tanh"))
 
 
+class Convolution(nn.Module):
+    """3 x 3, stride 2; the kernels are kept as a matrix."""
+
+    def __init__(self, inputs, outputs):
+        super().__init__()
+        self.weight = nn.Parameter(torch.zeros(outputs, inputs * 9))
+        self.bias = nn.Parameter(torch.zeros(outputs))
+
+    def forward(self, x):
+        return F.conv2d(x, self.weight.unflatten(1, (-1, 3, 3)), self.bias, stride=2, padding=1)
+
+
 def plain_norm(x):
     return F.layer_norm(x, x.shape[-1:])
 
@@ -106,7 +118,9 @@ class Policy(nn.Module):
         d, dv, a = c["width"], c["vision_width"], c["action_width"]
         grid = c["image"] // c["patch"]
         self.per_view = grid * grid
-        self.patch = nn.Linear(c["patch"] ** 2 * 3, dv)
+        stages = (c["patch"] // c["stem_patch"]).bit_length() - 1
+        self.patch = nn.Linear(c["stem_patch"] ** 2 * 3, dv >> stages)
+        self.stem = nn.ModuleList(Convolution(dv >> i, dv >> i - 1) for i in range(stages, 0, -1))
         self.vision_position = nn.Parameter(torch.zeros(2 * self.per_view, dv))
         self.vision = nn.ModuleList(Block(dv, c["vision_heads"], c["mlp_ratio"]) for _ in range(c["vision_layers"]))
         self.vision_norm = nn.LayerNorm(dv)
@@ -131,10 +145,13 @@ class Policy(nn.Module):
 
     def encode(self, images, words, proprio):
         c, batch = self.c, images.shape[0]
-        p, grid = c["patch"], c["image"] // c["patch"]
-        x = images.unflatten(3, (grid, p)).unflatten(2, (grid, p))  # [B, 2, g, p, g, p, 3]
-        x = x.permute(0, 1, 2, 4, 3, 5, 6).reshape(batch, 2 * self.per_view, p * p * 3)
-        x = (self.patch(x) + self.vision_position).reshape(2 * batch, self.per_view, -1)
+        p, side = c["stem_patch"], c["image"] // c["stem_patch"]
+        x = images.flatten(0, 1).unflatten(2, (side, p)).unflatten(1, (side, p))  # [2B, s, p, s, p, 3]
+        x = self.patch(x.permute(0, 1, 3, 2, 4, 5).flatten(3)).permute(0, 3, 1, 2)
+        for convolution in self.stem:
+            x = convolution(F.relu(x))
+        x = x.flatten(2).mT.reshape(batch, 2 * self.per_view, -1) + self.vision_position
+        x = x.reshape(2 * batch, self.per_view, -1)
         for block in self.vision:
             x = block(x)
         x = self.vision_norm(x).reshape(batch, 2 * self.per_view, -1)
@@ -207,7 +224,7 @@ class Policy(nn.Module):
 
 def names(policy):
     """The C++ policy's name of every parameter here."""
-    fixed = {"patch": "vision.patch", "vision_position": "vision.position", "vision_norm": "vision.norm",
+    fixed = {"patch": "vision.patch", "stem": "vision.stem", "vision_position": "vision.position", "vision_norm": "vision.norm",
              "connector_up": "connector.up", "connector_down": "connector.down", "proprio_up": "proprio.up",
              "proprio_down": "proprio.down", "embedding.weight": "language.embedding",
              "word_position": "language.position", "language_norm": "language.norm",

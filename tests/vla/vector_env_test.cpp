@@ -176,6 +176,15 @@ TEST(Images, ShowTheSceneFromTwoCamerasTurnedBy180Degrees) {
   const double at_y = state[1 + static_cast<std::size_t>(scene->objects[0].qpos) + 1];
   EXPECT_LT(at_y, -.03);  // the task file puts it there
   EXPECT_GT(sum_x / count, 34) << "−y is on the right of a turned image";
+  // And seen_at says so of both views, within what the cucumber's own height and length move its middle.
+  env.inspect(std::vector<int>{0}, [&](int, const mjModel* model, const mjData* data) {
+    float at[2] = {-1, -1};
+    ASSERT_TRUE(seen_at(model, data, scene->hand.agent_camera, data->xpos + 3 * scene->objects[0].body, at));
+    EXPECT_NEAR(at[0] * 64, sum_x / count + .5, 1);
+    EXPECT_NEAR(at[1] * 64, sum_y / count + .5, 1);
+    const mjtNum behind[3] = {2, 0, 1};
+    EXPECT_FALSE(seen_at(model, data, scene->hand.agent_camera, behind, at));
+  });
   // The table's far edge and the wall are at the top.
   EXPECT_NE(std::vector<unsigned char>(image.begin(), image.end()),
             std::vector<unsigned char>(env.image(0, 1).begin(), env.image(0, 1).end()));

@@ -114,24 +114,59 @@ TEST(Policy, PaddingOfTheInstructionChangesNothing) {
   }
 }
 
-TEST(Policy, PatchesAreCutFromBothViewsInReadingOrder) {
-  // A change of one pixel reaches only the patch that holds it, seen before attention mixes: through the gradient.
-  const auto policy = stirred(HeadKind::kL1);
-  auto seen = observation(1);
-  const auto& c = policy.config();
+TEST(Policy, APixelReachesThePatchesWhoseConvolutionsSeeItAndNoOthers) {
+  // Without vision blocks a patch knows its own surroundings alone: 3 × 3 linear patches of 2 × 2 about its corner.
+  auto c = tiny();
+  c.vision_layers = 0;
+  const Policy policy(c, 3, torch::kCPU, torch::kFloat64);
+  const auto seen = observation(1);
+  const auto before = policy.encode(seen).vision;
   const auto grid = c.image / c.patch;
-  auto pixels = seen.images.clone();
+  int passed = 0;
   for (std::int64_t view = 0; view < 2; ++view)
-    for (std::int64_t row = 0; row < grid; ++row)
-      for (std::int64_t column = 0; column < grid; ++column) {
-        auto images = torch::zeros_like(pixels);
-        images[0][view][row * c.patch + 1][column * c.patch + 2][1] = 1;
-        // vision.patch's input as the policy makes it.
-        const auto patches = images.view({1, 2, grid, c.patch, grid, c.patch, 3})
-                                 .permute({0, 1, 2, 4, 3, 5, 6})
-                                 .reshape({1, c.patches(), -1});
-        EXPECT_EQ(patches[0][view * grid * grid + row * grid + column][(1 * c.patch + 2) * 3 + 1].item<double>(), 1);
+    for (std::int64_t y = 0; y < c.image; ++y)
+      for (std::int64_t x = 0; x < c.image; ++x) {
+        auto changed = seen;
+        changed.images = seen.images.clone();
+        changed.images[0][view][y][x] += 1;
+        const auto moved = (policy.encode(changed).vision - before).abs().amax(-1)[0];
+        for (std::int64_t at = 0; at < c.patches(); ++at) {
+          // Patch row r convolves the linear rows 2r − 1 to 2r + 1.
+          const auto row = at % (grid * grid) / grid, column = at % grid;
+          const bool reached =
+              at / (grid * grid) == view && std::abs(y / 2 - 2 * row) <= 1 && std::abs(x / 2 - 2 * column) <= 1;
+          if (!reached) {
+            EXPECT_EQ(moved[at].item<double>(), 0) << view << " " << y << " " << x << " " << at;
+          }
+        }
+        passed += moved.max().item<double>() > 0;
       }
+  EXPECT_GT(passed, 2 * c.image * c.image * 9 / 10);  // a ReLU may hold a few back
+}
+
+TEST(Policy, ThePlainVisionTransformerIsTheStemWithoutConvolutions) {
+  auto c = tiny();
+  c.stem_patch = c.patch;
+  const Policy policy(c, 0, torch::kCPU, torch::kFloat32);
+  EXPECT_EQ(c.stem_stages(), 0);
+  for (const auto& p : policy.parameters()) {
+    EXPECT_EQ(p.name.find("stem"), std::string::npos) << p.name;
+    if (p.name == "vision.patch.weight") {
+      EXPECT_EQ(p.tensor.sizes(), (std::vector<std::int64_t>{8, 48}));
+    }
+  }
+}
+
+TEST(Policy, TheLooksAreTheAttentionOfTheQueries) {
+  const auto policy = stirred(HeadKind::kL1);
+  auto seen = observation(3);
+  const auto features = policy.encode(seen, /*with_looks=*/true);
+  const auto length = features.states.back().size(1);
+  ASSERT_EQ(features.looks.sizes(), (std::vector<std::int64_t>{3, 3, 3, length}));
+  EXPECT_LT(difference(features.looks.exp().sum(-1), torch::ones({3, 3, 3})), 1e-12);
+  // Nobody looks at padding: row 2 of the observation has one word of four.
+  EXPECT_EQ(features.looks.exp().narrow(3, policy.config().patches() + 1, 3)[2].abs().max().item<double>(), 0);
+  EXPECT_FALSE(policy.encode(seen).looks.defined());
 }
 
 TEST(Policy, IsTheSameAfterSavingAndLoading) {
@@ -276,6 +311,11 @@ TEST(Policy, SizesThatDoNotFitAreNamed) {
   c.patch = 3;
   EXPECT_THAT(error_of([&] { Policy(c, 0, torch::kCPU, torch::kFloat32); }),
               testing::AllOf(HasSubstr("patch"), HasSubstr("crop"), HasSubstr("3 and 8")));
+  c = tiny();
+  c.image = 12;
+  c.patch = 6;
+  EXPECT_THAT(error_of([&] { Policy(c, 0, torch::kCPU, torch::kFloat32); }),
+              testing::AllOf(HasSubstr("stem_patch"), HasSubstr("power of two")));
   c = tiny();
   c.heads = 5;
   EXPECT_THAT(error_of([&] { Policy(c, 0, torch::kCPU, torch::kFloat32); }), HasSubstr("language_heads, width"));

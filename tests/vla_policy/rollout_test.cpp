@@ -130,6 +130,17 @@ TEST(Rollout, TheExpertsActionsSurviveNormalisation) {
   });
 }
 
+TEST(Dataset, WhatHardlyMovesDoesNotFillTheRange) {
+  auto task = numbered("put the milk", {100}, 10);
+  for (std::size_t i = 0; i < task.episodes[0].actions.size(); ++i)
+    if (i % 7 == 3) task.episodes[0].actions[i] = .3F + .001F * static_cast<float>(i % 5);
+  const auto q = normaliser_of({task}).actions();
+  EXPECT_NEAR(q.high[3] - q.low[3], .4, 1e-6);
+  EXPECT_NEAR((q.high[3] + q.low[3]) / 2, .302, 1e-3);
+  EXPECT_NEAR(q.low[0], .0099, 1e-4);  // what moves keeps its quantiles
+  EXPECT_NEAR(q.high[0], .9801, 1e-4);
+}
+
 class Rollouts : public testing::Test {
  protected:
   void SetUp() override {

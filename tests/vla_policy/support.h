@@ -12,6 +12,7 @@ inline PolicyConfig tiny(HeadKind head = HeadKind::kL1) {
   PolicyConfig c;
   c.image = 8;
   c.patch = 4;
+  c.stem_patch = 2;
   c.vision_width = 8;
   c.vision_layers = 1;
   c.vision_heads = 2;

@@ -1,6 +1,7 @@
 #include "experiments/vla/policy/policy.h"
 
 #include <cmath>
+#include <limits>
 
 #include "core/catalog.h"
 #include "core/error.h"
@@ -64,9 +65,23 @@ void PolicyConfig::check() const {
                       std::to_string(b) + "; the first must divide the second");
   };
   divides("patch", patch, "crop", image);
+  divides("stem_patch", stem_patch, "patch", patch);
+  if (const auto times = patch / stem_patch; (times & (times - 1)) != 0)
+    throw UserError("settings stem_patch, patch: got " + std::to_string(stem_patch) + " and " + std::to_string(patch) +
+                    "; the second must be the first times a power of two");
+  if (vision_width % (patch / stem_patch) != 0)
+    throw UserError("settings vision_width, patch, stem_patch: got " + std::to_string(vision_width) + ", " +
+                    std::to_string(patch) + " and " + std::to_string(stem_patch) +
+                    "; patch / stem_patch must divide the width");
   divides("language_heads", heads, "width", width);
   divides("vision_heads", vision_heads, "vision_width", vision_width);
   divides("action_heads", action_heads, "action_width", action_width);
+}
+
+std::int64_t PolicyConfig::stem_stages() const {
+  std::int64_t stages = 0;
+  for (auto side = stem_patch; side < patch; side *= 2) ++stages;
+  return stages;
 }
 
 std::vector<Policy::Spec> Policy::specs() const {
@@ -99,8 +114,14 @@ std::vector<Policy::Spec> Policy::specs() const {
     }
     norm(prefix + ".norm", d, modality);
   };
-  const auto pixels = c.patch * c.patch * 3;
-  dense("vision.patch", c.vision_width, pixels, Modality::kVision, Role::kEmbedding);
+  // Widths double along the stem and end at the module's.
+  const auto stages = c.stem_stages();
+  dense("vision.patch", c.vision_width >> stages, c.stem_patch * c.stem_patch * 3, Modality::kVision, Role::kEmbedding);
+  for (std::int64_t i = 0; i < stages; ++i) {
+    const auto to = c.vision_width >> (stages - 1 - i);
+    // Kernels as matrices [out, in·3·3], as Muon takes them; a ReLU comes before each.
+    dense("vision.stem." + std::to_string(i), to, 9 * to / 2, Modality::kVision, Role::kMatrix, std::sqrt(2.));
+  }
   add("vision.position", {c.patches(), c.vision_width}, Role::kEmbedding, Modality::kVision, kEmbeddingInit);
   blocks("vision", c.vision_layers, c.vision_width, c.vision_heads, Modality::kVision);
   dense("connector.up", c.width, c.vision_width, Modality::kOther);
@@ -174,8 +195,8 @@ torch::Tensor Policy::linear(const std::string& name, const torch::Tensor& x) co
   return torch::linear(x, weight(name + ".weight").to(compute_), bias->second.to(compute_));
 }
 
-torch::Tensor Policy::block(const std::string& p, const torch::Tensor& x, std::int64_t heads,
-                            const torch::Tensor& mask) const {
+torch::Tensor Policy::block(const std::string& p, const torch::Tensor& x, std::int64_t heads, const torch::Tensor& mask,
+                            torch::Tensor* looks, std::int64_t look_rows) const {
   const auto norm = [&](const std::string& name, const torch::Tensor& y) {
     return torch::layer_norm(y, {y.size(-1)}, weight(p + name + ".weight").to(compute_),
                              weight(p + name + ".bias").to(compute_));
@@ -184,26 +205,43 @@ torch::Tensor Policy::block(const std::string& p, const torch::Tensor& x, std::i
   // One product for the three projections: at these widths a call costs as much as its arithmetic.
   const auto qkv = torch::linear(norm("attention_norm", x),
                                  torch::cat({weight(p + "q"), weight(p + "k"), weight(p + "v")}).to(compute_));
-  const auto part = [&](std::int64_t i) { return by_heads(qkv.narrow(-1, i * d, d), heads); };
-  const auto y = x + linear(p + "o", joined(attention(part(0), part(1), part(2), mask)));
+  // unbind, not three narrows: the backward of a narrow fills a tensor of zeros of the whole and adds it.
+  const auto parts = qkv.view({x.size(0), x.size(1), 3, heads, d / heads}).permute({2, 0, 3, 1, 4}).unbind(0);
+  if (looks) {
+    const auto n = x.size(1) - look_rows;
+    const auto scores = torch::matmul(parts[0].narrow(2, n, look_rows), parts[1].transpose(-2, -1)) /
+                        std::sqrt(static_cast<double>(d / heads));
+    *looks = scores.masked_fill(~mask.narrow(2, n, look_rows), -std::numeric_limits<float>::infinity()).log_softmax(-1);
+  }
+  const auto y = x + linear(p + "o", joined(attention(parts[0], parts[1], parts[2], mask)));
   return y + linear(p + "down", torch::gelu(linear(p + "up", norm("mlp_norm", y)), "tanh"));
 }
 
-Features Policy::encode(const Observation& observation) const {
+Features Policy::encode(const Observation& observation, bool with_looks) const {
   const auto& c = config_;
-  const auto batch = observation.images.size(0), grid = c.image / c.patch;
-  // Patches: [B, 2, g, p, g, p, 3] -> [B, 2·g·g, p·p·3]
-  const auto patches = observation.images.to(compute_)
-                           .view({batch, 2, grid, c.patch, grid, c.patch, 3})
-                           .permute({0, 1, 2, 4, 3, 5, 6})
-                           .reshape({batch, c.patches(), c.patch * c.patch * 3});
-  auto seen = linear("vision.patch", patches) + weight("vision.position").to(compute_);
-  // Each view on its own, as the paper's encoders see one image at a time.
-  seen = seen.view({2 * batch, grid * grid, c.vision_width});
+  const auto batch = observation.images.size(0), side = c.image / c.stem_patch, p = c.stem_patch;
+  // Linear patches: [2B, s, p, s, p, 3] -> [2B, s, s, p·p·3]. Each view on its own, as the paper's encoders see one
+  // image at a time.
+  auto seen = linear("vision.patch", observation.images.to(compute_)
+                                         .view({2 * batch, side, p, side, p, 3})
+                                         .permute({0, 1, 3, 2, 4, 5})
+                                         .reshape({2 * batch, side, side, p * p * 3}));
+  for (std::int64_t i = 0; i < c.stem_stages(); ++i) {
+    const auto name = "vision.stem." + std::to_string(i);
+    const auto kernel = weight(name + ".weight").to(compute_);
+    // Channels last throughout: the views before and after cost nothing.
+    seen = torch::conv2d(torch::relu(seen).permute({0, 3, 1, 2}), kernel.view({kernel.size(0), -1, 3, 3}),
+                         weight(name + ".bias").to(compute_), /*stride=*/2, /*padding=*/1)
+               .permute({0, 2, 3, 1});
+  }
+  seen = seen.reshape({batch, c.patches(), c.vision_width}) + weight("vision.position").to(compute_);
+  seen = seen.view({2 * batch, c.patches() / 2, c.vision_width});
   for (std::int64_t i = 0; i < c.vision_layers; ++i) seen = block(at("vision.", i), seen, c.vision_heads, {});
   seen = torch::layer_norm(seen, {c.vision_width}, weight("vision.norm.weight").to(compute_),
                            weight("vision.norm.bias").to(compute_))
              .view({batch, c.patches(), c.vision_width});
+  Features out;
+  out.vision = seen;
   seen = linear("connector.down", torch::gelu(linear("connector.up", seen), "tanh"));
 
   const auto words = observation.words;
@@ -215,7 +253,6 @@ Features Policy::encode(const Observation& observation) const {
   const auto asked = weight("queries").to(compute_).unsqueeze(0).expand({batch, c.queries, c.width});
   auto x = torch::cat({seen, said, felt, asked}, 1);
 
-  Features out;
   out.patches = c.patches();
   out.queries = c.queries;
   const auto ones = [&](std::int64_t n) { return torch::ones({batch, n}, words.options().dtype(torch::kBool)); };
@@ -226,8 +263,8 @@ Features Policy::encode(const Observation& observation) const {
   const auto may_see = (place.unsqueeze(0) < prefix) | (place.unsqueeze(1) >= prefix);  // [row, column]
   const auto mask = out.padding & may_see;                                              // [B, 1, L, L]
   for (std::int64_t i = 0; i < c.layers; ++i) {
-    x = block(at("language.", i), x, c.heads, mask);
     const bool last = i + 1 == c.layers;
+    x = block(at("language.", i), x, c.heads, mask, with_looks && last ? &out.looks : nullptr, c.queries);
     out.states.push_back(last ? torch::layer_norm(x, {c.width}, weight("language.norm.weight").to(compute_),
                                                   weight("language.norm.bias").to(compute_))
                               : plain_norm(x));
@@ -243,9 +280,10 @@ torch::Tensor Policy::chunk(const Features& features) const {
   for (std::int64_t i = 0; i < c.layers; ++i) {
     const auto p = at("action.", i);
     const auto& states = features.states[static_cast<std::size_t>(i)];
-    const auto task = states.narrow(1, 0, features.patches);
     // The proprioception token stands just before the queries.
-    const auto adapter = states.narrow(1, states.size(1) - features.queries - 1, features.queries + 1);
+    const auto own = features.queries + 1;
+    const auto sources = states.split_with_sizes({features.patches, states.size(1) - features.patches - own, own}, 1);
+    const auto &task = sources[0], &adapter = sources[2];
     const auto q = by_heads(linear(p + "q", x), heads) * root;
     const auto scores = [&](const char* name, const torch::Tensor& source) {
       return torch::matmul(q, by_heads(linear(p + name, source), heads).transpose(-2, -1));
@@ -332,6 +370,7 @@ void Policy::save(const std::filesystem::path& folder, bool backbone_only) const
   const auto& c = config_;
   const Json json = {{"image", c.image},
                      {"patch", c.patch},
+                     {"stem_patch", c.stem_patch},
                      {"vision_width", c.vision_width},
                      {"vision_layers", c.vision_layers},
                      {"vision_heads", c.vision_heads},
@@ -362,6 +401,7 @@ PolicyConfig read_config(const std::filesystem::path& file) {
   try {
     for (auto [name, size] : {std::pair{"image", &c.image},
                               {"patch", &c.patch},
+                              {"stem_patch", &c.stem_patch},
                               {"vision_width", &c.vision_width},
                               {"vision_layers", &c.vision_layers},
                               {"vision_heads", &c.vision_heads},

@@ -1,7 +1,9 @@
 #pragma once
 /// A vision-language-action policy of three modules, with modality and role on every parameter:
 ///
-///   vision    ViT on each of two views: patches of p × p pixels, learned positions, pre-norm blocks
+///   vision    ViT on each of two views: patches of p × p pixels, learned positions, pre-norm blocks. The patches' side
+///             may be reached by a convolutional stem (Xiao et al. 2021, "Early convolutions help transformers see
+///             better"): linear patches of s × s, then 3 × 3 convolutions of stride 2 until s·2^n = p, ReLU before each
 ///   other     connectors: vision → language width, proprioception → one token; action queries
 ///   language  pre-norm blocks over [patches of both views ; words ; proprioception ; action queries]. Attention is
 ///             full within the prefix; queries see everything (PaliGemma's prefix mask)
@@ -31,7 +33,8 @@ enum class HeadKind { kL1, kFlow };
 
 struct PolicyConfig {
   std::int64_t image = 40;  ///< side of what the policy sees, pixels; patch divides it
-  std::int64_t patch = 10;
+  std::int64_t patch = 8;
+  std::int64_t stem_patch = 2;  ///< side of the linear patches; patch is this times a power of two, 1 for a plain ViT
   std::int64_t vision_width = 64, vision_layers = 2, vision_heads = 4;
   std::int64_t width = 64, layers = 2, heads = 4;  ///< language; the head has as many blocks as language has layers
   std::int64_t mlp_ratio = 2;
@@ -43,6 +46,7 @@ struct PolicyConfig {
   std::vector<std::string> vocabulary;
 
   std::int64_t patches() const { return 2 * (image / patch) * (image / patch); }  ///< of both views
+  std::int64_t stem_stages() const;  ///< convolutions between stem_patch and patch
   /// UserError naming the settings when sizes do not divide.
   void check() const;
 };
@@ -56,9 +60,12 @@ struct Observation {
 
 /// Hidden states behind each language layer, LayerNorm without parameters applied.
 struct Features {
+  torch::Tensor vision;               ///< [B, patches, vision_width]: what the vision module says, before the connector
   std::vector<torch::Tensor> states;  ///< [B, patches + W + 1 + queries, width], in the sequence's order
   torch::Tensor padding;              ///< [B, 1, 1, the same length] bool: true where there is something to see
   std::int64_t patches = 0, queries = 0;
+  torch::Tensor looks;  ///< if asked for: log attention of the action queries in the last language layer,
+                        ///< [B, heads, queries, the sequence's length]
 };
 
 class Policy {
@@ -71,7 +78,7 @@ class Policy {
   const Vocabulary& vocabulary() const { return vocabulary_; }
   torch::Device device() const { return device_; }
 
-  Features encode(const Observation& observation) const;
+  Features encode(const Observation& observation, bool with_looks = false) const;
   /// l1: the chunk [B, T, 7], in [−1, 1] once trained.
   torch::Tensor chunk(const Features& features) const;
   /// flow: velocity [B, T, 7] at noise level sigma [B].
@@ -94,8 +101,9 @@ class Policy {
   std::vector<Spec> specs() const;
   const torch::Tensor& weight(const std::string& name) const { return weights_.at(name); }
   torch::Tensor linear(const std::string& name, const torch::Tensor& x) const;
-  torch::Tensor block(const std::string& prefix, const torch::Tensor& x, std::int64_t heads,
-                      const torch::Tensor& mask) const;
+  /// `looks`, if given, receives the log attention of the last `look_rows` rows.
+  torch::Tensor block(const std::string& prefix, const torch::Tensor& x, std::int64_t heads, const torch::Tensor& mask,
+                      torch::Tensor* looks = nullptr, std::int64_t look_rows = 0) const;
   torch::Tensor time_embedding(const torch::Tensor& sigma) const;
   void copy_from(const std::filesystem::path& folder, bool backbone_only);
 

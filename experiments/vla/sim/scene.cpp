@@ -548,6 +548,24 @@ bool goal_reached(const Scene& scene, const mjData* data) {
   return true;
 }
 
+bool seen_at(const mjModel* model, const mjData* data, int camera, const mjtNum point[3], float at[2]) {
+  // From the body's pose: cam_xpos is not computed by mj_kinematics.
+  const int body = model->cam_bodyid[camera];
+  mjtNum in_body[9], turn[9], position[3], offset[3], local[3];
+  mju_quat2Mat(in_body, model->cam_quat + 4 * camera);
+  mju_mulMatMat(turn, data->xmat + 9 * body, in_body, 3, 3, 3);
+  mju_mulMatVec3(position, data->xmat + 9 * body, model->cam_pos + 3 * camera);
+  mju_addTo3(position, data->xpos + 3 * body);
+  mju_sub3(offset, point, position);
+  mju_mulMatTVec3(local, turn, offset);  // x right, y up, looking along −z
+  if (local[2] > -1e-3) return false;
+  const double focus = .5 / std::tan(model->cam_fovy[camera] * mjPI / 360);
+  // OpenGL's first row is the lowest; half a turn leaves rows from the top and mirrors columns.
+  at[0] = static_cast<float>(.5 + focus * local[0] / local[2]);
+  at[1] = static_cast<float>(.5 + focus * local[1] / local[2]);
+  return true;
+}
+
 int libero_state_size(const mjModel* model) {
   return static_cast<int>(1 + model->nq + model->nv);
 }

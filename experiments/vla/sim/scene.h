@@ -118,6 +118,11 @@ bool goal_reached(const Scene& scene, const mjData* data);
 /// Do the two bodies touch (in the contacts of `data`)?
 bool touching(const mjModel* model, const mjData* data, int body_a, int body_b);
 
+/// Where a point of the world appears in a camera's picture as policies see it (turned by 180 degrees from OpenGL's
+/// order): {x from the left, y from the top} in parts of the side, within [0, 1) when the picture shows the place;
+/// hidden things count. False, and `at` untouched, behind the camera. `data` needs mj_kinematics.
+bool seen_at(const mjModel* model, const mjData* data, int camera, const mjtNum point[3], float at[2]);
+
 /// The state vector that LIBERO stores: [time, qpos, qvel].
 int libero_state_size(const mjModel* model);
 

@@ -21,6 +21,8 @@ RunOutcome run_base(RunContext& context) {
   options.per_task = static_cast<int>(get_int(s, "demos"));
   options.image_size = static_cast<int>(get_int(s, "image_size"));
   options.threads = context.request.threads;
+  options.noise.translation = get_real(s, "demo_noise");
+  options.noise.rotation = get_real(s, "demo_turns");
   const auto total = static_cast<std::int64_t>(tasks.size());
   std::int64_t done = 0, frames = 0, kept = 0, attempts = 0;
   for (const auto& task : tasks) {

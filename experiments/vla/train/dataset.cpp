@@ -4,12 +4,12 @@
 #include <numbers>
 
 #include "core/error.h"
-#include "experiments/vla/sim/random.h"
 
 namespace pionbench::vla {
 namespace {
 
 constexpr std::int64_t kChannels = 3, kViews = 2;
+constexpr double kLeastRange = .4;  // of an action's number, whose full range is 2
 
 /// Colour transforms of one frame as x ↦ M·x + b over RGB in 0…255, the contrast's pivot taken as middle grey.
 void draw_colours(Random& random, float* matrix, float* shift) {
@@ -40,12 +40,20 @@ Normaliser normaliser_of(const std::vector<TaskDemonstrations>& tasks) {
       actions.insert(actions.end(), episode.actions.begin(), episode.actions.end());
       proprio.insert(proprio.end(), episode.proprio.begin(), episode.proprio.end());
     }
-  return {quantiles_of(actions, kActionSize), quantiles_of(proprio, kProprioSize)};
+  auto of_actions = quantiles_of(actions, kActionSize);
+  for (std::size_t d = 0; d < kActionSize; ++d) {
+    // Where the demonstrations hardly move, their jitter must not fill [−1, 1]: it would be half of the loss.
+    const double middle = (of_actions.low[d] + of_actions.high[d]) / 2,
+                 half = (of_actions.high[d] - of_actions.low[d]) / 2;
+    of_actions.low[d] = middle - std::max(half, kLeastRange / 2);
+    of_actions.high[d] = middle + std::max(half, kLeastRange / 2);
+  }
+  return {of_actions, quantiles_of(proprio, kProprioSize)};
 }
 
 Dataset::Dataset(const std::vector<TaskDemonstrations>& tasks, const Normaliser& normaliser, const Policy& policy,
                  std::int64_t image_size)
-    : chunk_(policy.config().chunk), side_(policy.config().image), device_(policy.device()), dtype_(torch::kFloat32) {
+    : chunk_(policy.config().chunk), side_(policy.config().image), device_(policy.device()) {
   std::int64_t frames = 0;
   std::vector<std::string> instructions;
   for (const auto& task : tasks) {
@@ -77,56 +85,57 @@ Dataset::Dataset(const std::vector<TaskDemonstrations>& tasks, const Normaliser&
     }
 }
 
+torch::Tensor augmented(const torch::Tensor& images, const std::vector<std::int64_t>& frames, std::int64_t side,
+                        Augmentation augmentation, Random& random, std::vector<std::int64_t>* cuts) {
+  const auto size = static_cast<std::int64_t>(frames.size()), whole = images.size(2), margin = whole - side;
+  auto cut = torch::empty({size, kViews, side, side, kChannels}, torch::kUInt8);
+  const auto* from = images.data_ptr<std::uint8_t>();
+  auto* to = cut.data_ptr<std::uint8_t>();
+  const auto row = static_cast<std::size_t>(side * kChannels);
+  const auto place = [&] {
+    return augmentation == Augmentation::kNone ? margin / 2 : random.below(static_cast<int>(margin) + 1);
+  };
+  for (const auto frame : frames)
+    for (std::int64_t v = 0; v < kViews; ++v) {
+      const auto x = place(), y = place();
+      if (cuts) cuts->insert(cuts->end(), {x, y});
+      for (std::int64_t r = 0; r < side; ++r, to += row)
+        std::memcpy(to, from + (((frame * kViews + v) * whole + y + r) * whole + x) * kChannels, row);
+    }
+  auto out = cut.to(torch::kFloat32);
+  if (augmentation == Augmentation::kFull) {
+    auto colours = torch::empty({size, 3, 3}, torch::kFloat32), shifts = torch::empty({size, 1, 3}, torch::kFloat32);
+    for (std::int64_t i = 0; i < size; ++i)
+      draw_colours(random, colours.data_ptr<float>() + 9 * i, shifts.data_ptr<float>() + 3 * i);
+    out = torch::baddbmm(shifts, out.view({size, -1, kChannels}), colours.transpose(1, 2))
+              .clamp_(0, 255)
+              .view({size, kViews, side, side, kChannels});
+  }
+  return out.sub_(128).div_(64);
+}
+
 Batch Dataset::batch(std::uint64_t seed, std::int64_t step, std::int64_t size, Augmentation augmentation) const {
   Random random(seed * 0x9e3779b97f4a7c15ULL + static_cast<std::uint64_t>(step));
-  const auto margin = static_cast<int>(images_.size(2) - side_);
-  std::vector<std::int64_t> frames, offsets;
-  torch::Tensor colours, shifts;
-  if (augmentation == Augmentation::kFull) {
-    colours = torch::empty({size, 3, 3}, torch::kFloat32);
-    shifts = torch::empty({size, 1, 3}, torch::kFloat32);
-  }
-  for (std::int64_t i = 0; i < size; ++i) {
-    frames.push_back(random.below(static_cast<int>(images_.size(0))));
-    for (int k = 0; k < 2 * kViews; ++k)
-      offsets.push_back(augmentation == Augmentation::kNone ? margin / 2 : random.below(margin + 1));
-    if (augmentation == Augmentation::kFull)
-      draw_colours(random, colours.data_ptr<float>() + 9 * i, shifts.data_ptr<float>() + 3 * i);
-  }
-  return make(frames, offsets, colours, shifts);
+  std::vector<std::int64_t> frames;
+  for (std::int64_t i = 0; i < size; ++i) frames.push_back(random.below(static_cast<int>(images_.size(0))));
+  return make(frames, augmentation, random);
 }
 
 Batch Dataset::frames_at(const std::vector<std::int64_t>& frames) const {
-  const auto middle = (images_.size(2) - side_) / 2;
-  return make(frames, std::vector<std::int64_t>(frames.size() * 2 * kViews, middle), {}, {});
+  Random unused(0);
+  return make(frames, Augmentation::kNone, unused);
 }
 
-Batch Dataset::make(const std::vector<std::int64_t>& frames, const std::vector<std::int64_t>& offsets,
-                    const torch::Tensor& colours, const torch::Tensor& shifts) const {
-  const auto size = static_cast<std::int64_t>(frames.size()), whole = images_.size(2);
-  auto cut = torch::empty({size, kViews, side_, side_, kChannels}, torch::kUInt8);
-  const auto* from = images_.data_ptr<std::uint8_t>();
-  auto* to = cut.data_ptr<std::uint8_t>();
-  const auto row = static_cast<std::size_t>(side_ * kChannels);
+Batch Dataset::make(const std::vector<std::int64_t>& frames, Augmentation augmentation, Random& random) const {
+  const auto size = static_cast<std::int64_t>(frames.size());
   std::vector<std::int64_t> indices, tasks;
-  for (std::size_t i = 0; i < frames.size(); ++i) {
-    for (std::int64_t v = 0; v < kViews; ++v) {
-      const auto x = offsets[4 * i + 2 * static_cast<std::size_t>(v)],
-                 y = offsets[4 * i + 2 * static_cast<std::size_t>(v) + 1];
-      for (std::int64_t r = 0; r < side_; ++r, to += row)
-        std::memcpy(to, from + (((frames[i] * kViews + v) * whole + y + r) * whole + x) * kChannels, row);
-    }
+  for (const auto frame : frames) {
     for (std::int64_t k = 0; k < chunk_; ++k)
-      indices.push_back(std::min(frames[i] + k, last_[static_cast<std::size_t>(frames[i])]));
-    tasks.push_back(task_[static_cast<std::size_t>(frames[i])]);
+      indices.push_back(std::min(frame + k, last_[static_cast<std::size_t>(frame)]));
+    tasks.push_back(task_[static_cast<std::size_t>(frame)]);
   }
-  auto images = cut.to(dtype_);
-  if (colours.defined())
-    images = torch::baddbmm(shifts, images.view({size, -1, kChannels}), colours.transpose(1, 2))
-                 .clamp(0, 255)
-                 .view({size, kViews, side_, side_, kChannels});
   Batch out;
-  out.observation.images = ((images - 128) / 64).to(device_);
+  out.observation.images = augmented(images_, frames, side_, augmentation, random).to(device_);
   out.observation.words = words_.index_select(0, torch::tensor(tasks, torch::kInt64).to(device_));
   out.observation.proprio = proprio_.index_select(0, torch::tensor(frames, torch::kInt64)).to(device_);
   out.actions =

@@ -30,32 +30,40 @@ std::vector<Setting> backbone_settings() {
   std::vector<Setting> rows;
   for (auto& row : common_settings())
     if (row.name != "seed") rows.push_back(std::move(row));
-  append(rows,
-         {
-             int_setting("image_size", 42, 8, 1024, "rendered side of both views, pixels"),
-             int_setting("crop", 40, 8, 1024, "side that the policy sees: the middle, or with augmentation anywhere"),
-             int_setting("patch", 10, 1, 512, "side of a patch; divides crop"),
-             int_setting("vision_width", 64, 4, 8192, "width of the vision module"),
-             int_setting("vision_layers", 2, 1, 128, "blocks of the vision module"),
-             int_setting("vision_heads", 4, 1, 256, "heads of the vision module; divides vision_width"),
-             int_setting("width", 64, 4, 8192, "width of the language module"),
-             int_setting("layers", 2, 1, 128, "blocks of the language module, and of the action head"),
-             int_setting("language_heads", 4, 1, 256, "heads of the language module; divides width"),
-             int_setting("mlp_ratio", 2, 1, 16, "width of an MLP over the width of its block"),
-             int_setting("queries", 8, 1, 1024, "action queries"),
-             int_setting("words", 32, 1, 1024, "longest instruction, in words"),
-             int_setting("backbone_seed", 0, 0, 1LL << 31, "of the backbone; the same backbone for every seed"),
-             int_setting("backbone_episodes", 20, 1, 100000, "pre-training: episodes of each task of every suite"),
-             int_setting("backbone_steps", 1500, 1, 10000000, "pre-training: optimizer steps"),
-             int_setting("backbone_batch", 64, 1, 65536, "pre-training: frames per step"),
-             real_setting("backbone_lr", 1e-3, 0, 10, "pre-training: peak learning rate of AdamW, cosine to 0"),
-         });
+  append(
+      rows,
+      {
+          int_setting("image_size", 42, 8, 1024, "rendered side of both views, pixels"),
+          int_setting("crop", 40, 8, 1024, "side that the policy sees: the middle, or with augmentation anywhere"),
+          int_setting("patch", 8, 1, 512, "side of a patch; divides crop"),
+          int_setting("stem_patch", 2, 1, 512,
+                      "side of the linear patches before the convolutions; patch for none, else patch over 2, 4, ..."),
+          int_setting("vision_width", 64, 4, 8192, "width of the vision module"),
+          int_setting("vision_layers", 2, 1, 128, "blocks of the vision module"),
+          int_setting("vision_heads", 4, 1, 256, "heads of the vision module; divides vision_width"),
+          int_setting("width", 64, 4, 8192, "width of the language module"),
+          int_setting("layers", 2, 1, 128, "blocks of the language module, and of the action head"),
+          int_setting("language_heads", 4, 1, 256, "heads of the language module; divides width"),
+          int_setting("mlp_ratio", 2, 1, 16, "width of an MLP over the width of its block"),
+          int_setting("queries", 8, 1, 1024, "action queries"),
+          int_setting("words", 32, 1, 1024, "longest instruction, in words"),
+          int_setting("backbone_seed", 0, 0, 1LL << 31, "of the backbone; the same backbone for every seed"),
+          choice_setting("backbone_suites", "all", {"all", "object_robot"},
+                         "pre-training: the suites whose frames it sees; a small model is soon busy"),
+          int_setting("backbone_episodes", 20, 1, 100000, "pre-training: episodes of each task of every suite"),
+          int_setting("backbone_steps", 1500, 1, 10000000, "pre-training: optimizer steps"),
+          int_setting("backbone_batch", 64, 1, 65536, "pre-training: frames per step"),
+          real_setting("backbone_lr", 1e-3, 0, 10, "pre-training: peak learning rate of AdamW, cosine to 0"),
+      });
   return rows;
 }
 
 std::vector<Setting> base_settings() {
   auto rows = backbone_settings();
   rows.push_back(int_setting("demos", 40, 1, 100000, "demonstrations of each task"));
+  rows.push_back(real_setting("demo_noise", 0.12, 0, 1,
+                              "deviation of the noise on a demonstration's translations, in units of the action"));
+  rows.push_back(real_setting("demo_turns", 0.05, 0, 1, "the same of its rotations"));
   return rows;
 }
 
@@ -91,25 +99,29 @@ std::vector<Setting> training_settings(const TaskSuite& tasks) {
 }
 
 BundleSet model_bundles() {
-  const auto sizes = [](std::int64_t image, std::int64_t crop, std::int64_t patch, std::int64_t vision,
-                        std::int64_t vision_layers, std::int64_t width, std::int64_t layers, std::int64_t heads) {
-    return Values{{"image_size", image},
-                  {"crop", crop},
-                  {"patch", patch},
-                  {"vision_width", vision},
-                  {"width", width},
-                  {"layers", layers},
-                  {"vision_layers", vision_layers},
-                  {"vision_heads", heads},
-                  {"language_heads", heads}};
+  const auto sizes = [](std::int64_t image, std::int64_t crop, std::int64_t patch, std::int64_t stem,
+                        std::int64_t vision, std::int64_t vision_layers, std::int64_t width, std::int64_t layers,
+                        std::int64_t heads) {
+    return Values{
+        {"image_size", image},    {"crop", crop},           {"patch", patch},   {"stem_patch", stem},
+        {"vision_width", vision}, {"width", width},         {"layers", layers}, {"vision_layers", vision_layers},
+        {"vision_heads", heads},  {"language_heads", heads}};
   };
+  using namespace std::string_literals;
+  // What the small model has time to see is what the quick experiments ask of it.
+  auto tiny = sizes(42, 40, 8, 2, 64, 2, 64, 2, 4);
+  tiny.merge(Values{{"backbone_suites", "object_robot"s},
+                    {"backbone_episodes", std::int64_t{40}},
+                    {"backbone_steps", std::int64_t{2000}},
+                    {"backbone_batch", std::int64_t{32}},
+                    {"backbone_lr", 2e-3}});
   return {"model",
           "tiny",
           "sizes of the backbone",
-          {{"tiny", "0.3 M parameters, 40 pixels", sizes(42, 40, 10, 64, 2, 64, 2, 4)},
-           {"small", "1.6 M parameters, 64 pixels", sizes(68, 64, 8, 128, 3, 128, 4, 8)},
+          {{"tiny", "0.3 M parameters, 40 pixels", tiny},
+           {"small", "1.6 M parameters, 64 pixels", sizes(68, 64, 8, 2, 128, 3, 128, 4, 8)},
            {"adapter", "VLA-Adapter's widths and depth (24 layers, 896), 224 pixels",
-            sizes(236, 224, 14, 1024, 24, 896, 24, 14)}}};
+            sizes(236, 224, 14, 14, 1024, 24, 896, 24, 14)}}};
 }
 
 BundleSet recipe_bundles() {
@@ -150,6 +162,7 @@ PolicyConfig backbone_config(const Values& s, const std::vector<std::string>& vo
   PolicyConfig c;
   c.image = get_int(s, "crop");
   c.patch = get_int(s, "patch");
+  c.stem_patch = get_int(s, "stem_patch");
   c.vision_width = get_int(s, "vision_width");
   c.vision_layers = get_int(s, "vision_layers");
   c.vision_heads = get_int(s, "vision_heads");
