@@ -236,8 +236,10 @@ void LocalExecutor::end_stragglers(const std::string& tag, bool was_ours) {
   };
   // An orphan without a tag cleared its environment. It is this run's for certain when no other run is active.
   const bool is_last = std::ranges::none_of(processes_, [&](const auto& p) { return p.second->tag != tag; });
-  // Each round ends one generation; what the dead had started becomes ours in turn.
-  for (int round = 0; round < 100; ++round) {
+  // Each round ends one generation; what the dead had started becomes ours in turn. One empty round proves nothing: a
+  // process that was listed may have forked and ended before it was looked at, and its child stands in the next list.
+  int empty_rounds = 0;
+  for (int round = 0; round < 100 && empty_rounds < 2; ++round) {
     bool found = false;
     for (const int pid : was_ours ? children_of_this_process() : processes_with_run_tag(tag)) {
       if (is_worker(pid) || std::ranges::find(before_us_, pid) != before_us_.end()) continue;
@@ -248,7 +250,7 @@ void LocalExecutor::end_stragglers(const std::string& tag, bool was_ours) {
       ::waitpid(pid, nullptr, 0);  // not our child: returns at once
       found = true;
     }
-    if (!found) return;
+    empty_rounds = found ? 0 : empty_rounds + 1;
   }
 }
 
