@@ -10,7 +10,8 @@ namespace {
 using std::numbers::pi;
 using Vec = std::array<double, 3>;
 
-constexpr double kLargest = .8;  // of any component of an action
+constexpr double kLargest = .8;   // of any component of an action
+constexpr double kApproach = .4;  // the same of a translation on the way to what will be taken
 constexpr double kOpen = -1, kClosed = 1;
 constexpr double kAligned = .014;   // horizontal error at which the hand may go down
 constexpr double kAtHeight = .010;  // vertical error at which the fingers close
@@ -90,14 +91,18 @@ class Expert {
 
   // ---- motions ----
 
-  /// Straight to `target`, turning to `yaw`; while the hand is more than 2 cm below `height`, up comes before across.
-  Action move(const Vec& target, double yaw, double gripper, double height) const {
+  /// To `target`, horizontally in a straight line, turning to `yaw`; while the hand is more than 2 cm below `height`, up
+  /// comes before across. No translation is larger than `pace`.
+  Action move(const Vec& target, double yaw, double gripper, double height, double pace = kLargest) const {
     Action action{};
     const double below = std::max(0., height - .02 - hand_[2]);
     const double across = std::clamp(1 - below / .03, 0., 1.);
-    for (int i = 0; i < 3; ++i)
-      action[i] = static_cast<float>(std::clamp((target[i] - hand_[i]) / kTranslationScale, -kLargest, kLargest) *
-                                     (i < 2 ? across : 1));
+    const double x = (target[0] - hand_[0]) / kTranslationScale, y = (target[1] - hand_[1]) / kTranslationScale,
+                 z = (target[2] - hand_[2]) / kTranslationScale;
+    const double share = across * std::min(1., pace / std::max({std::abs(x), std::abs(y), 1e-9}));
+    action[0] = static_cast<float>(share * x);
+    action[1] = static_cast<float>(share * y);
+    action[2] = static_cast<float>(std::clamp(z, -pace, pace));
     const mjtNum wanted[4] = {std::cos(yaw / 2), 0, 0, std::sin(yaw / 2)};
     mjtNum local[3], world[3];
     mju_subQuat(local, wanted, d_->xquat + 4 * scene_.hand.body);
@@ -118,7 +123,7 @@ class Expert {
       height = high;
     else if (far > kAligned + .006 * deep || !turned)
       height = hover + (high - hover) * std::clamp((far - .03) / .08, 0., 1.);
-    return move({target[0], target[1], height}, yaw, gripper, height);
+    return move({target[0], target[1], height}, yaw, gripper, height, kApproach);
   }
 
   /// Told to open and not moving: the fingertips are stuck in what lies below.

@@ -132,6 +132,29 @@ TEST(Expert, KeepsEveryComponentWithinTheActionsLimit) {
   EXPECT_LE(largest, .8F + 1e-6F);
 }
 
+TEST(Expert, ApproachesAnObjectSlowlyAndInAStraightLine) {
+  // Both directions of every frame on the way say where the object lies: what a policy learns the place from.
+  const auto tasks = tasks_of("vla/object");
+  VectorEnv env({{&tasks[0], 0}, {&tasks[1], 1}, {&tasks[2], 2}}, {.image_size = 0});
+  std::vector<float> actions(3 * kActionSize);
+  int looked = 0;
+  for (int step = 0; step < 4; ++step) {
+    env.inspect(env.running(), [&](int i, const mjModel*, const mjData* data) {
+      const auto action = expert_action(env.scene(i), data);
+      std::ranges::copy(action, actions.begin() + static_cast<std::ptrdiff_t>(i) * kActionSize);
+      const auto& scene = env.scene(i);
+      const auto* object = data->xpos + 3 * scene.objects[static_cast<std::size_t>(scene.goal.front().object)].body;
+      const auto* hand = data->xpos + 3 * scene.hand.body;
+      const double x = object[0] - hand[0], y = object[1] - hand[1];
+      EXPECT_NEAR(action[0] * y, action[1] * x, .01 * std::hypot(x, y)) << "step " << step << " episode " << i;
+      EXPECT_NEAR(std::max(std::abs(action[0]), std::abs(action[1])), .4, .01);
+    });
+    looked += static_cast<int>(env.running().size());
+    env.step(actions);
+  }
+  EXPECT_EQ(looked, 12);
+}
+
 TEST(ExpertNoise, LeavesTheGripperAlone) {
   Random random(1);
   for (int k = 0; k < 100; ++k) {

@@ -77,6 +77,18 @@ TEST_P(AgainstPyTorch, LossOutputChunkAndEveryGradientAgree) {
 INSTANTIATE_TEST_SUITE_P(Heads, AgainstPyTorch, testing::Values(HeadKind::kL1, HeadKind::kFlow),
                          [](const auto& info) { return info.param == HeadKind::kL1 ? "L1" : "Flow"; });
 
+TEST(Policies, SeveralDrawsOfAMomentAreWhatEachWouldBeByItself) {
+  const auto policy = stirred(HeadKind::kFlow);
+  const auto features = policy.encode(observation(3));
+  const auto noisy = torch::randn({3, 5, 4, 7}, torch::kFloat64);
+  const auto sigma = torch::rand({3, 5}, torch::kFloat64);
+  const auto together = policy.velocity(features, noisy.view({15, 4, 7}), sigma.view({15})).view({3, 5, 4, 7});
+  for (int k = 0; k < 5; ++k)
+    EXPECT_LT(difference(together.select(1, k), policy.velocity(features, noisy.select(1, k), sigma.select(1, k))),
+              1e-12)
+        << "draw " << k;
+}
+
 TEST(Losses, TheFrequencyMatrixIsOrthonormalAndItsFirstRowTheMean) {
   const auto matrix = dct_matrix(8, torch::TensorOptions().dtype(torch::kFloat64));
   EXPECT_LT(difference(torch::matmul(matrix, matrix.t()), torch::eye(8, torch::kFloat64)), 1e-12);

@@ -323,15 +323,21 @@ torch::Tensor Policy::velocity(const Features& features, const torch::Tensor& no
   const auto modulated = [](const torch::Tensor& y, const torch::Tensor& shift, const torch::Tensor& scale) {
     return plain_norm(y) * (1 + scale) + shift;
   };
-  const auto batch = x.size(0);
-  const auto mask = torch::cat({torch::ones({batch, 1, 1, own}, features.padding.options()), features.padding}, -1);
+  const auto draws = x.size(0) / features.states[0].size(0);
+  const auto shared = [draws](const torch::Tensor& y) { return draws == 1 ? y : y.repeat_interleave(draws, 0); };
+  const auto mask =
+      torch::cat({torch::ones({x.size(0), 1, 1, own}, features.padding.options()), shared(features.padding)}, -1);
   for (std::int64_t i = 0; i < c.layers; ++i) {
     const auto p = at("action.", i);
     const auto m = linear(p + "modulation", time).unsqueeze(1).chunk(6, -1);  // each [B, 1, a]
     const auto h = modulated(x, m[0], m[1]);
-    const auto sources = torch::cat({h, linear(p + "condition", features.states[static_cast<std::size_t>(i)])}, 1);
-    const auto attended = attention(by_heads(linear(p + "q", h), heads), by_heads(linear(p + "k", sources), heads),
-                                    by_heads(linear(p + "v", sources), heads), mask);
+    const auto condition = linear(p + "condition", features.states[static_cast<std::size_t>(i)]);
+    // What the states say is the same for all draws of a moment.
+    const auto seen = [&](const char* part) {
+      return torch::cat({by_heads(linear(p + part, h), heads), shared(by_heads(linear(p + part, condition), heads))},
+                        2);
+    };
+    const auto attended = attention(by_heads(linear(p + "q", h), heads), seen("k"), seen("v"), mask);
     x = x + m[2] * linear(p + "o", joined(attended));
     x = x + m[5] * linear(p + "down", torch::gelu(linear(p + "up", modulated(x, m[3], m[4])), "tanh"));
   }

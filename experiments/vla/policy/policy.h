@@ -81,7 +81,8 @@ class Policy {
   Features encode(const Observation& observation, bool with_looks = false) const;
   /// l1: the chunk [B, T, 7], in [−1, 1] once trained.
   torch::Tensor chunk(const Features& features) const;
-  /// flow: velocity [B, T, 7] at noise level sigma [B].
+  /// flow: velocity [B·K, T, 7] at noise level sigma [B·K], of K draws for each of the features' B moments, a moment's
+  /// draws side by side.
   torch::Tensor velocity(const Features& features, const torch::Tensor& noisy, const torch::Tensor& sigma) const;
   /// The chunk to execute. flow: `steps` Euler steps from `noise` [B, T, 7].
   torch::Tensor act(const Features& features, const torch::Tensor& noise, std::int64_t steps) const;

@@ -18,7 +18,7 @@ const std::vector<TaskSuite>& task_suites() {
   static const std::vector<TaskSuite> kSuites = {
       {"vla/object", "Object", "libero_object", "object", 80, 50},
       {"vla/spatial", "Spatial", "libero_spatial", "spatial", 80, 50},
-      {"vla/goal", "Goal", "libero_goal", "goal", 120, 50},
+      {"vla/goal", "Goal", "libero_goal", "goal", 200, 50},
       {"vla/long", "Long", "libero_10", "long", 200, 50},
       {"vla/robot", "Robot (simulated stand-in)", "the paper's three real-robot tasks", "robot", 100, 30},
   };

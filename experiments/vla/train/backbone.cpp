@@ -16,6 +16,7 @@
 /// of their targets and nothing of the pictures in a thousand steps (docs/vla.md).
 
 #include <cstring>
+#include <optional>
 #include <random>
 #include <utility>
 
@@ -155,12 +156,13 @@ class Pretraining {
                context.request.threads, frames_);
     const auto n = frames_.count();
     images_ = torch::from_blob(frames_.images.data(), {n, 2, image_size, image_size, 3}, torch::kUInt8);
-    // The range that the suites' own quantiles have, roughly; each suite brings its own later.
-    Normaliser normaliser({std::vector<double>(kActionSize, -1), std::vector<double>(kActionSize, 1)},
-                          quantiles_of(frames_.proprio, kProprioSize));
+    // Every suite keeps this range: the backbone knows by it how many centimetres of a picture are how much of the
+    // hand's place, and no demonstrations may move that.
+    normaliser_.emplace(Quantiles{std::vector<double>(kActionSize, -1), std::vector<double>(kActionSize, 1)},
+                        quantiles_of(frames_.proprio, kProprioSize));
     proprio_ = torch::empty({n, kProprioSize}, torch::kFloat32);
     for (std::int64_t i = 0; i < n; ++i)
-      normaliser.normalise_proprio(
+      normaliser_->normalise_proprio(
           std::span(frames_.proprio).subspan(static_cast<std::size_t>(i) * kProprioSize, kProprioSize),
           {proprio_[i].data_ptr<float>(), kProprioSize});
     targets_ = torch::from_blob(frames_.targets.data(), {n, kTargets}, torch::kFloat32);
@@ -237,7 +239,8 @@ class Pretraining {
     const PhaseTimer timer(context_.events, steps, "save", cuda);
     make_directories(context_.artifacts());
     policy_.save(context_.artifacts(), /*backbone_only=*/true);
-    for (const char* name : {"policy.json", "model.safetensors"})
+    normaliser_->save(context_.artifacts() / "normaliser.json");
+    for (const char* name : {"policy.json", "model.safetensors", "normaliser.json"})
       context_.events.artifact("backbone", std::string("artifacts/") + name,
                                static_cast<std::int64_t>(std::filesystem::file_size(context_.artifacts() / name)));
     return {RunStatus::kDone, steps};
@@ -372,6 +375,7 @@ class Pretraining {
   std::uint64_t seed_;
   Policy policy_;
   std::mt19937_64 order_;
+  std::optional<Normaliser> normaliser_;
   Frames frames_;
   torch::Tensor images_, proprio_, targets_, marks_, kinds_, words_, none_weight_;
   torch::Tensor naming_, pointing_, place_, readout_;
@@ -393,6 +397,7 @@ RunOutcome run_backbone(RunContext& context) {
 
 SuiteEntry backbone_suite() {
   SuiteInfo info;
+  info.version = 2;
   info.name = kBackbone;
   info.title = "Pre-trained backbone of the robot policies";
   info.help = "vision and language learn where the instruction's object and its place are; no actions; AdamW";

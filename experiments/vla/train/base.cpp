@@ -1,6 +1,6 @@
 /// Suites `vla/<suite>-base`: what every arm of a suite starts from, made once. Artifacts:
 ///   <task>_demo.hdf5                     demonstrations of the noisy expert, LIBERO's layout (data/demonstrations.h)
-///   normaliser.json                      1 % and 99 % quantiles of their actions and proprioception
+///   normaliser.json                      1 % and 99 % quantiles of their actions, and of pre-training's proprioception
 ///   policy.json, model.safetensors       the pre-trained backbone
 
 #include "core/files.h"
@@ -35,7 +35,10 @@ RunOutcome run_base(RunContext& context) {
     attempts += report.attempts;
     context.events.progress(done, total);
   }
-  normaliser_of(load_demonstration_folder(folder)).save(folder / "normaliser.json");
+  // The hand's place is measured as in pre-training, whose pictures and numbers belong together.
+  Normaliser(normaliser_of(load_demonstration_folder(folder)).actions(),
+             Normaliser::load(context.input(kBackbone) / "normaliser.json").proprio())
+      .save(folder / "normaliser.json");
   for (const char* name : {"policy.json", "model.safetensors"})
     write_file_atomic(folder / name, read_file(context.input(kBackbone) / name));
   context.events.metric(total, {{"demonstrations", static_cast<double>(kept)},
@@ -53,6 +56,7 @@ RunOutcome run_base(RunContext& context) {
 
 SuiteEntry base_suite(const TaskSuite& tasks) {
   SuiteInfo info;
+  info.version = 2;
   info.name = base_of(tasks);
   info.title = "Demonstrations of " + tasks.title;
   info.help = "the scripted expert's demonstrations, their quantiles, and the backbone; shared by all arms and seeds";

@@ -79,6 +79,8 @@ std::vector<Setting> training_settings(const TaskSuite& tasks) {
              int_setting("chunk", 8, 1, 256, "actions predicted at once"),
              int_setting("execute", 8, 1, 256, "actions of a chunk that are executed before the next is asked for"),
              int_setting("flow_steps", 5, 1, 1000, "flow head: Euler steps of an inference"),
+             int_setting("flow_draws", 1, 1, 1000,
+                         "flow head: draws of noise and level for each frame of a batch; the backbone runs once"),
              real_setting("dct_weight", 0.1, 0, 1e3, "flow head: weight of the DCT loss"),
              int_setting("steps", 300, 1, 10000000, "optimizer steps"),
              int_setting("batch", 32, 1, 65536, "frames per step"),

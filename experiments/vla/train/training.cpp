@@ -81,9 +81,9 @@ class Training {
  private:
   torch::Tensor loss_of(const Batch& batch, std::int64_t step) const {
     const auto features = policy_.encode(batch.observation);
-    const auto actions = batch.actions;
     if (policy_.config().head == HeadKind::kL1)
-      return chunk_l1_loss(policy_.chunk(features).to(actions.scalar_type()), actions);
+      return chunk_l1_loss(policy_.chunk(features).to(batch.actions.scalar_type()), batch.actions);
+    const auto actions = batch.actions.repeat_interleave(get_int(s_, "flow_draws"), 0);
     auto generator = at::detail::createCPUGenerator((seed_ << 32) + static_cast<std::uint64_t>(step));
     const auto noise = torch::randn(actions.sizes(), generator, torch::TensorOptions()).to(actions.device());
     const auto sigma = torch::rand({actions.size(0)}, generator, torch::TensorOptions()).to(actions.device());
@@ -215,6 +215,7 @@ RunOutcome run_training(RunContext& context) {
 
 SuiteEntry training_suite(const TaskSuite& tasks) {
   SuiteInfo info;
+  info.version = 2;
   info.name = tasks.name;
   info.title = "Robot policies, " + tasks.title;
   info.help = "behaviour cloning in the spirit of " + tasks.counterpart +
