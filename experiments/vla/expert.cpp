@@ -91,8 +91,8 @@ class Expert {
 
   // ---- motions ----
 
-  /// To `target`, horizontally in a straight line, turning to `yaw`; while the hand is more than 2 cm below `height`, up
-  /// comes before across. No translation is larger than `pace`.
+  /// To `target`, horizontally in a straight line, turning to `yaw`; while the hand is more than 2 cm below `height`,
+  /// up comes before across. No translation is larger than `pace`.
   Action move(const Vec& target, double yaw, double gripper, double height, double pace = kLargest) const {
     Action action{};
     const double below = std::max(0., height - .02 - hand_[2]);
