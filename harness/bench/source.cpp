@@ -172,10 +172,17 @@ std::unique_ptr<Source> open_source(const std::string& text, const SourceOptions
   std::getline(words, arguments);
   if (fs::is_regular_file(program, error) && ::access(program.c_str(), X_OK) == 0)
     return std::make_unique<ProgramSource>(shell_quoted(fs::absolute(program).string()) + arguments, options);
+  if (fs::path(program).parent_path().filename() == "bin" && !fs::exists(program, error))
+    throw UserError(
+        "there is no " + program + "; ci/build makes every benchmark program, ./pionbench optim_bench alone", kUsage);
   throw UserError("nothing to measure at \"" + text +
                       "\"; name a Google Benchmark program, a .json file that one wrote, an output folder, or "
                       "run:COMMAND with {out}",
                   kUsage);
+}
+
+std::unique_ptr<Source> program_source(const fs::path& program, const SourceOptions& options) {
+  return std::make_unique<ProgramSource>(shell_quoted(fs::absolute(program).string()), options);
 }
 
 BenchmarkFile measure(Source& source, int rounds, const std::vector<std::string>& only) {

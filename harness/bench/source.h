@@ -7,6 +7,7 @@
 ///   FOLDER         an output folder: the ends of its finished runs, one sample per seed
 ///   run:COMMAND    a shell command in which {out} stands for a fresh path; it leaves a FILE.json or a FOLDER there
 
+#include <filesystem>
 #include <memory>
 #include <string>
 #include <vector>
@@ -35,6 +36,9 @@ class Source {
 
 /// UserError when the text is none of the four.
 std::unique_ptr<Source> open_source(const std::string& text, const SourceOptions& options);
+
+/// A Google Benchmark program whose path may hold blanks.
+std::unique_ptr<Source> program_source(const std::filesystem::path& program, const SourceOptions& options);
 
 /// `rounds` calls where the source is repeatable, else one.
 BenchmarkFile measure(Source& source, int rounds, const std::vector<std::string>& only = {});
