@@ -4,6 +4,7 @@
 
 #include "core/error.h"
 #include "harness/bench/machine.h"
+#include "harness/bench/other_work.h"
 #include "harness/bench/sitting.h"
 #include "harness/cli/verbs.h"
 #include "results/grid.h"
@@ -58,8 +59,10 @@ BenchmarkFile measure_all(const Options& options, const Context& context, bool& 
 
 int bench(const Context& context, const Options& options) {
   bool is_local = true;
+  const OtherWork others;
   const auto file = measure_all(options, context, is_local);
-  const Sitting sitting = make_sitting(file, {context.home, options.revision, options.machine, is_local});
+  const Sitting sitting =
+      make_sitting(file, {context.home, options.revision, options.machine, is_local, others.text()});
   if (!options.is_quick) {
     const OutLock lock(context.out);
     Store store(context.out, Store::Mode::kReadWrite);

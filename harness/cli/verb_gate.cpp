@@ -3,6 +3,7 @@
 
 #include "core/error.h"
 #include "core/files.h"
+#include "harness/bench/other_work.h"
 #include "harness/bench/sitting.h"
 #include "harness/cli/verbs.h"
 #include "results/gate/gate.h"
@@ -59,9 +60,10 @@ class GateCall {
 
   Sitting measured_head() {
     say("measuring " + options_.head);
+    const OtherWork others;
     auto file = measure(*head_, options_.rounds);
     first_head_ = file;
-    return make_sitting(std::move(file), {context_.home, options_.revision, "", head_->is_live()});
+    return make_sitting(std::move(file), {context_.home, options_.revision, "", head_->is_live(), others.text()});
   }
 
   static Sitting taken_head(const std::vector<Sitting>& history) {
