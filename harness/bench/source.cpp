@@ -83,9 +83,12 @@ class ProgramSource : public Source {
   BenchmarkFile measure(const std::vector<std::string>& only) override {
     const ScratchFolder scratch;
     const fs::path result = scratch.path() / "result.json";
-    std::string command =
-        command_ + " --benchmark_out=" + shell_quoted(result.string()) +
-        " --benchmark_out_format=json --benchmark_repetitions=" + std::to_string(options_.repetitions);
+    std::string command;
+    if (options_.threads > 0)
+      for (const std::string name : {"OMP_NUM_THREADS", "MKL_NUM_THREADS"})
+        command += name + "=" + std::to_string(options_.threads) + " ";
+    command += command_ + " --benchmark_out=" + shell_quoted(result.string()) +
+               " --benchmark_out_format=json --benchmark_repetitions=" + std::to_string(options_.repetitions);
     const std::string filter = only.empty() ? options_.filter : benchmark_filter(only);
     if (!filter.empty()) command += " --benchmark_filter=" + shell_quoted(filter);
     if (options_.min_time > 0) command += " --benchmark_min_time=" + std::to_string(options_.min_time);
@@ -158,6 +161,11 @@ void append(BenchmarkFile& to, const BenchmarkFile& more) {
 }
 
 }  // namespace
+
+std::map<std::string, std::string> facts_of(const SourceOptions& options) {
+  if (options.threads == 0) return {};
+  return {{"threads", std::to_string(options.threads)}};
+}
 
 std::unique_ptr<Source> open_source(const std::string& text, const SourceOptions& options) {
   constexpr std::string_view kRun = "run:";

@@ -8,6 +8,7 @@
 ///   run:COMMAND    a shell command in which {out} stands for a fresh path; it leaves a FILE.json or a FOLDER there
 
 #include <filesystem>
+#include <map>
 #include <memory>
 #include <string>
 #include <vector>
@@ -20,6 +21,7 @@ struct SourceOptions {
   int repetitions = 1;  ///< within one process; their median is the process's sample
   std::string filter;   ///< --benchmark_filter of programs
   double min_time = 0;  ///< --benchmark_min_time of programs, in seconds; 0: the program's own
+  int threads = 0;      ///< OMP_NUM_THREADS and MKL_NUM_THREADS of programs; 0: as they are
 };
 
 class Source {
@@ -33,6 +35,9 @@ class Source {
   /// Whether a later call measures anew at all; a file does not.
   virtual bool is_live() const = 0;
 };
+
+/// {"threads": "1"} where they are given: what such a sitting must note, since its times are of another kind.
+std::map<std::string, std::string> facts_of(const SourceOptions& options);
 
 /// UserError when the text is none of the four.
 std::unique_ptr<Source> open_source(const std::string& text, const SourceOptions& options);

@@ -20,7 +20,7 @@ StepTimes find_step_times(const Store* store, const Catalog& catalog, const Cont
                           const BackendArguments& backend);
 
 /// Measures and records one where find_step_times finds none and nothing stands in the way: five processes of
-/// `optim_bench`, half a minute on two cores, which nothing of ours disturbs. A program that fails is a `lacks`;
+/// `optim_bench`, one thread each, half a minute, which nothing of ours disturbs. A program that fails is a `lacks`;
 /// UserError(kInterrupted) when the user stops it.
 StepTimes bring_step_times_up_to_date(Store& store, const Catalog& catalog, const Context& context,
                                       const BackendArguments& backend);

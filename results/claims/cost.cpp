@@ -73,6 +73,7 @@ std::string origin(const Sitting& sitting) {
   };
   add("cpu", "", "");
   add("cores", "", " cores");
+  add("threads", "threads ", "");
   add("other work", "other work took ", "");
   return out;
 }
@@ -101,7 +102,7 @@ Finding judge_c5(const Board& board) {
     return out;
   }
   return not_run(std::string("no sitting times steps of Muon and Pion: pionbench reproduce, or pionbench bench "
-                             "build/release/bin/optim_bench --filter '") +
+                             "build/release/bin/optim_bench --threads 1 --filter '") +
                  kStepFilter + "'");
 }
 

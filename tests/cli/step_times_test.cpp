@@ -58,7 +58,8 @@ TEST_F(StepTimesCli, AreTakenOnceAndNotForExperimentsByName) {
   const auto verdict = c5();
   EXPECT_EQ(verdict["verdict"], "REPRODUCED") << verdict;
   EXPECT_EQ(verdict["n"], 5);
-  EXPECT_THAT(verdict["why"].get<std::string>(), MatchesRegex("sitting .*cores, other work took .* % of .*"));
+  EXPECT_THAT(verdict["why"].get<std::string>(),
+              MatchesRegex("sitting .*cores, threads 1, other work took .* % of .*"));
 
   const auto again = reproduce("--json");
   EXPECT_EQ(processes(), "5") << "measured twice: " << again.errors;
