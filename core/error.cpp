@@ -45,7 +45,8 @@ std::string join(std::span<const std::string> items, std::string_view separator)
 std::string unknown_name(std::string_view kind, std::string_view name, const std::vector<std::string>& known) {
   std::string out = "unknown " + std::string(kind) + " \"" + std::string(name) + "\"";
   if (const auto near = nearest(name, known); !near.empty()) out += "; did you mean \"" + near + "\"?";
-  return out + "  known: " + join(known, ", ");
+  const bool has_commas = std::any_of(known.begin(), known.end(), [](const auto& k) { return k.find(',') != k.npos; });
+  return out + "  known: " + join(known, has_commas ? "; " : ", ");
 }
 
 }  // namespace pionbench

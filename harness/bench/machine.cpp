@@ -44,7 +44,7 @@ std::map<std::string, std::string> machine_facts() {
 
 std::string fingerprint_of(const std::map<std::string, std::string>& facts) {
   nlohmann::json key = nlohmann::json::object();
-  for (const char* name : {"cpu", "cores", "gpu", "compiler", "build", "machine"})
+  for (const char* name : {"cpu", "cores", "gpu", "compiler", "build", "threads", "machine"})
     if (const auto it = facts.find(name); it != facts.end()) key[name] = it->second;
   return content_hash(key).substr(0, 12);
 }

@@ -10,8 +10,8 @@ namespace pionbench {
 /// "cpu", "cores", "gpu" (where there is one), "compiler": what makes times comparable; "host", "kernel": for people.
 std::map<std::string, std::string> machine_facts();
 
-/// Of cpu, cores, gpu, compiler, build and machine: 12 hexadecimal digits. Host names and kernels are left out, so that
-/// equal machines of a pool share a history.
+/// Of cpu, cores, gpu, compiler, build, threads and machine: 12 hexadecimal digits. Host names and kernels are left
+/// out, so that equal machines of a pool share a history.
 std::string fingerprint_of(const std::map<std::string, std::string>& facts);
 
 /// "3f2a90c1d2e4", with "-dirty" when the tree has changes; "unknown" outside a git tree.

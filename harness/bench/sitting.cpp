@@ -36,6 +36,8 @@ std::map<std::string, std::string> facts_of(const BenchmarkFile& file, const Sit
 Sitting make_sitting(BenchmarkFile file, const SittingOptions& options) {
   Sitting out;
   out.environment = facts_of(file, options);
+  if (options.is_local && !options.other_work.empty()) out.environment["other work"] = options.other_work;
+  out.environment.insert(options.facts.begin(), options.facts.end());
   out.fingerprint = fingerprint_of(out.environment);
   out.revision = options.revision.empty() ? revision_of(options.home) : options.revision;
   out.recorded_at = utc_now();

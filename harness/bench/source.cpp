@@ -83,9 +83,12 @@ class ProgramSource : public Source {
   BenchmarkFile measure(const std::vector<std::string>& only) override {
     const ScratchFolder scratch;
     const fs::path result = scratch.path() / "result.json";
-    std::string command =
-        command_ + " --benchmark_out=" + shell_quoted(result.string()) +
-        " --benchmark_out_format=json --benchmark_repetitions=" + std::to_string(options_.repetitions);
+    std::string command;
+    if (options_.threads > 0)
+      for (const std::string name : {"OMP_NUM_THREADS", "MKL_NUM_THREADS"})
+        command += name + "=" + std::to_string(options_.threads) + " ";
+    command += command_ + " --benchmark_out=" + shell_quoted(result.string()) +
+               " --benchmark_out_format=json --benchmark_repetitions=" + std::to_string(options_.repetitions);
     const std::string filter = only.empty() ? options_.filter : benchmark_filter(only);
     if (!filter.empty()) command += " --benchmark_filter=" + shell_quoted(filter);
     if (options_.min_time > 0) command += " --benchmark_min_time=" + std::to_string(options_.min_time);
@@ -159,6 +162,11 @@ void append(BenchmarkFile& to, const BenchmarkFile& more) {
 
 }  // namespace
 
+std::map<std::string, std::string> facts_of(const SourceOptions& options) {
+  if (options.threads == 0) return {};
+  return {{"threads", std::to_string(options.threads)}};
+}
+
 std::unique_ptr<Source> open_source(const std::string& text, const SourceOptions& options) {
   constexpr std::string_view kRun = "run:";
   if (text.starts_with(kRun)) return std::make_unique<CommandSource>(text.substr(kRun.size()));
@@ -172,10 +180,17 @@ std::unique_ptr<Source> open_source(const std::string& text, const SourceOptions
   std::getline(words, arguments);
   if (fs::is_regular_file(program, error) && ::access(program.c_str(), X_OK) == 0)
     return std::make_unique<ProgramSource>(shell_quoted(fs::absolute(program).string()) + arguments, options);
+  if (fs::path(program).parent_path().filename() == "bin" && !fs::exists(program, error))
+    throw UserError(
+        "there is no " + program + "; ci/build makes every benchmark program, ./pionbench optim_bench alone", kUsage);
   throw UserError("nothing to measure at \"" + text +
                       "\"; name a Google Benchmark program, a .json file that one wrote, an output folder, or "
                       "run:COMMAND with {out}",
                   kUsage);
+}
+
+std::unique_ptr<Source> program_source(const fs::path& program, const SourceOptions& options) {
+  return std::make_unique<ProgramSource>(shell_quoted(fs::absolute(program).string()), options);
 }
 
 BenchmarkFile measure(Source& source, int rounds, const std::vector<std::string>& only) {

@@ -43,11 +43,14 @@ void add_backend_options(CLI::App& app, BackendArguments& arguments) {
                  "file with the cluster's settings (default: $PIONBENCH_SITE, ~/.config/pionbench/site.yaml)");
 }
 
+bool is_remote(const BackendArguments& arguments) {
+  return (arguments.backend.empty() ? load_site(arguments.site).backend : arguments.backend) == "slurm";
+}
+
 std::unique_ptr<Executor> make_executor(const BackendArguments& arguments, const Context& context, const Store& store,
                                         RunLog& log, int slots) {
   const Site site = load_site(arguments.site);
-  const std::string backend = arguments.backend.empty() ? site.backend : arguments.backend;
-  if (backend == "slurm") return slurm_executor(site.slurm, context, log);
+  if (is_remote(arguments)) return slurm_executor(site.slurm, context, log);
   refuse_queued_runs(store, context);
   return std::make_unique<LocalExecutor>(context.worker, slots);
 }

@@ -19,6 +19,9 @@ struct BackendArguments {
 
 void add_backend_options(CLI::App& app, BackendArguments& arguments);
 
+/// Whether runs run on other machines than this one.
+bool is_remote(const BackendArguments& arguments);
+
 /// The executor that was asked for; `slots` 0: as many runs as the place holds. UserError when it cannot work here, and
 /// when runs of this folder are in the queue of another place, which this one could not see and would start a second
 /// time.

@@ -92,7 +92,7 @@ SweepOutcome run_sources(Session& session, const std::vector<PlanSource>& source
 }
 
 int print_dry_run(const std::vector<PlanSource>& sources, const Catalog& catalog, const Context& context,
-                  const std::string& cell) {
+                  const std::string& cell, const std::string& first) {
   const auto store = open_store_if_any(context.out);
   std::vector<Plan> plans;
   Json sweeps = Json::array();
@@ -113,9 +113,12 @@ int print_dry_run(const std::vector<PlanSource>& sources, const Catalog& catalog
     if (it == states.end() || !is_finished(it->second)) to_run.push_back({{"id", cell.id}, {"label", cell.label}});
   }
   if (context.json) {
-    print_json({{"dry_run", true}, {"total", cells.size()}, {"to_run", to_run}, {"sweeps", sweeps}});
+    Json out = {{"dry_run", true}, {"total", cells.size()}, {"to_run", to_run}, {"sweeps", sweeps}};
+    if (!first.empty()) out["first"] = first;
+    print_json(std::move(out));
     return kDone;
   }
+  if (!first.empty()) std::printf("%s\n", first.c_str());
   for (const auto& cell : to_run)
     std::printf("would run %.12s  %s\n", cell["id"].get_ref<const std::string&>().c_str(),
                 cell["label"].get_ref<const std::string&>().c_str());

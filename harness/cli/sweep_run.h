@@ -25,9 +25,10 @@ struct SweepOutcome {
 SweepOutcome run_sources(Session& session, const std::vector<PlanSource>& sources, std::vector<Decision> planned,
                          const Catalog& catalog, const RunLimits& limits, const Context& context);
 
-/// What run_sources would begin with; changes nothing. `cell`: as in keep_cell, "" for all.
+/// What run_sources would begin with; changes nothing. `cell`: as in keep_cell, "" for all. `first`: a line of what
+/// would be done before, "" for nothing.
 int print_dry_run(const std::vector<PlanSource>& sources, const Catalog& catalog, const Context& context,
-                  const std::string& cell = "");
+                  const std::string& cell = "", const std::string& first = "");
 
 Json to_json(const SweepOutcome& outcome);
 std::string to_text(const SweepOutcome& outcome, const Context& context);

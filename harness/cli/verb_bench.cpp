@@ -4,6 +4,7 @@
 
 #include "core/error.h"
 #include "harness/bench/machine.h"
+#include "harness/bench/other_work.h"
 #include "harness/bench/sitting.h"
 #include "harness/cli/verbs.h"
 #include "results/grid.h"
@@ -58,8 +59,10 @@ BenchmarkFile measure_all(const Options& options, const Context& context, bool& 
 
 int bench(const Context& context, const Options& options) {
   bool is_local = true;
+  const OtherWork others;
   const auto file = measure_all(options, context, is_local);
-  const Sitting sitting = make_sitting(file, {context.home, options.revision, options.machine, is_local});
+  const Sitting sitting = make_sitting(
+      file, {context.home, options.revision, options.machine, is_local, others.text(), facts_of(options.source)});
   if (!options.is_quick) {
     const OutLock lock(context.out);
     Store store(context.out, Store::Mode::kReadWrite);
@@ -110,6 +113,8 @@ const Verb kBenchVerb = {
       app.add_option("--filter", options->source.filter, "regular expression: which benchmarks of a program");
       app.add_option("--min-time", options->source.min_time, "seconds per benchmark; 0 is the program's own")
           ->check(CLI::NonNegativeNumber);
+      app.add_option("--threads", options->source.threads, "OpenMP threads of a program; 0: as it is, all cores")
+          ->check(CLI::Range(0, 4096));
       app.add_option("--revision", options->revision, "what was measured; otherwise the git commit here");
       app.add_option("--machine", options->machine, "where a file was measured, if that is not to be read from it");
       app.add_flag("--quick", options->is_quick, "measure and print, keep nothing");

@@ -36,10 +36,10 @@ int run_claims(const Context& context, const Options& options) {
 const Verb kClaimsVerb = {
     "claims",
     "The paper's claims, each with its rule, our numbers and a verdict: exit 0 all reproduced, 1 one differs, 3 open",
-    "pionbench claims\npionbench claims --only C12,C15 --json\npionbench claims --md claims.md",
+    "pionbench claims\npionbench claims C12 C15 --json\npionbench claims --md claims.md",
     [](CLI::App& app, const Context& context) {
       auto options = std::make_shared<Options>();
-      app.add_option("--only", options->only, "claims, e.g. C12,C15")->delimiter(',');
+      app.add_option("CLAIM,--only", options->only, "claims, e.g. C12 C15; otherwise all")->delimiter(',');
       app.add_option("--scale", options->scale, "quick, desk or paper; otherwise the largest with finished runs");
       app.add_option("--md", options->markdown, "write a table in Markdown here; - is standard output");
       return Runner([&context, options] { return run_claims(context, *options); });

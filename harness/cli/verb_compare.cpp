@@ -66,7 +66,9 @@ compare::Picks picks_of(const std::string& text, const std::vector<Evidence>& al
     for (const auto& cell : evidence.cells) {
       is_arm = is_arm || cell.cell.arm == text;
       is_run = is_run || (cell.run && cell.run->run == text);
-      if (std::find(known.begin(), known.end(), cell.cell.arm) == known.end()) known.push_back(cell.cell.arm);
+      // What others start from has no arm.
+      if (!cell.cell.arm.empty() && std::find(known.begin(), known.end(), cell.cell.arm) == known.end())
+        known.push_back(cell.cell.arm);
     }
   // Arms may carry signs in their names; a name that is there wins over a condition.
   if (is_arm) return [text](const Evidence&, const CellEvidence& cell) { return cell.cell.arm == text; };

@@ -3,6 +3,7 @@
 
 #include "core/error.h"
 #include "core/files.h"
+#include "harness/bench/other_work.h"
 #include "harness/bench/sitting.h"
 #include "harness/cli/verbs.h"
 #include "results/gate/gate.h"
@@ -59,9 +60,11 @@ class GateCall {
 
   Sitting measured_head() {
     say("measuring " + options_.head);
+    const OtherWork others;
     auto file = measure(*head_, options_.rounds);
     first_head_ = file;
-    return make_sitting(std::move(file), {context_.home, options_.revision, "", head_->is_live()});
+    return make_sitting(std::move(file), {context_.home, options_.revision, "", head_->is_live(), others.text(),
+                                          facts_of(options_.source)});
   }
 
   static Sitting taken_head(const std::vector<Sitting>& history) {
@@ -178,6 +181,8 @@ const Verb kGateVerb = {
       app.add_option("--filter", options->source.filter, "regular expression: which benchmarks of a program");
       app.add_option("--min-time", options->source.min_time, "seconds per benchmark; 0 is the program's own")
           ->check(CLI::NonNegativeNumber);
+      app.add_option("--threads", options->source.threads, "OpenMP threads of a program; 0: as it is, all cores")
+          ->check(CLI::Range(0, 4096));
       app.add_option("--alpha", options->rules.alpha, "level of the deciding test")
           ->check(CLI::Range(1e-6, 0.5))
           ->capture_default_str();

@@ -9,6 +9,7 @@
 #include "core/files.h"
 #include "harness/cli/planning.h"
 #include "harness/cli/session.h"
+#include "harness/cli/step_times.h"
 #include "harness/cli/sweep_run.h"
 #include "harness/schedule/process.h"
 #include "harness/spec/command_suite.h"
@@ -140,6 +141,20 @@ std::string lacking_suite(const fs::path& spec, const Catalog& catalog) {
   return spec.stem().string() + ": this build lacks the suite " + suite + "  see: pionbench doctor\n";
 }
 
+int dry_run(const std::vector<PlanSource>& sources, const Catalog& catalog, bool wants_step_times,
+            const BackendArguments& backend, const Context& context) {
+  std::string first;
+  if (wants_step_times) {
+    const auto store = open_store_if_any(context.out);
+    const auto steps = find_step_times(store ? &*store : nullptr, catalog, context, backend);
+    if (!steps.lacks.empty())
+      first = steps.lacks;
+    else if (steps.sitting.empty())
+      first = "would time optimizer steps for claim C5: half a minute";
+  }
+  return print_dry_run(sources, catalog, context, "", first);
+}
+
 int reproduce(const ReproduceArguments& arguments, const Context& context) {
   const Catalog catalog = context.catalog();
   std::vector<PlanSource> sources;
@@ -151,10 +166,19 @@ int reproduce(const ReproduceArguments& arguments, const Context& context) {
     if (lack.empty()) sources.push_back({path, {.scale = arguments.scale}});
   }
   if (!context.quiet) std::fputs(left_out.c_str(), stderr);
-  if (context.dry_run) return print_dry_run(sources, catalog, context);
+  // Not of an experiment, so whoever names some does without.
+  const bool wants_step_times = arguments.only.empty();
+  if (context.dry_run) return dry_run(sources, catalog, wants_step_times, arguments.backend, context);
   auto planned = decide_all(sources, catalog, nullptr);
   Session session(context);
   session.set_backend(arguments.backend);
+  StepTimes steps;
+  if (wants_step_times)  // first, while nothing of ours runs beside it
+    steps = bring_step_times_up_to_date(session.store(), catalog, context, arguments.backend);
+  if (!steps.lacks.empty()) {
+    if (!context.quiet) std::fprintf(stderr, "%s\n", steps.lacks.c_str());
+    left_out += steps.lacks + "\n";
+  }
   std::optional<GrowingReport> growing(std::in_place, arguments, context);
   session.set_while_running([&](int ended) { growing->tell(ended); });
   const auto outcome = run_sources(session, sources, std::move(planned), catalog, {arguments.slots}, context);
@@ -162,6 +186,7 @@ int reproduce(const ReproduceArguments& arguments, const Context& context) {
   const int code = exit_code_of(outcome.report);
   Json json = to_json(outcome);
   if (!left_out.empty()) json["left_out"] = left_out;
+  if (!steps.sitting.empty()) json["step_times"] = {{"sitting", steps.sitting}, {"measured_now", steps.is_measured}};
   std::string text = to_text(outcome, context);
   if (code != kInterrupted) {
     const auto written = bring_report_up_to_date(session.store(), arguments.only, context);

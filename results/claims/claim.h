@@ -52,6 +52,10 @@ class Board {
   std::string scale_;
 };
 
+/// The rows of `optim_bench` that C5 needs, for --benchmark_filter, and whether a sitting has them.
+extern const char* const kStepFilter;
+bool times_steps(const Sitting& sitting);
+
 struct Entry {
   const char* id;
   const char* rule;  ///< in one line, as the code decides

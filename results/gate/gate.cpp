@@ -233,9 +233,15 @@ Result run(const std::vector<Sitting>& history, const Sitting& head, const Remea
     s.verdict = s.screen.is_suspect ? Verdict::kUnknown : Verdict::kPass;
     result.series.push_back(std::move(s));
   }
-  // What was measured before and is gone now: a gate that loses a series silently guards nothing.
-  if (!history.empty())
-    for (const auto& series : history.back().series)
+  // What was measured before and is gone now: a gate that loses a series silently guards nothing. Before: in the last
+  // sitting that has anything of this one, since a folder may keep those of several programs; in the last where none
+  // has.
+  auto before = std::find_if(history.rbegin(), history.rend(), [&](const Sitting& past) {
+    return std::ranges::any_of(past.series, [&](const auto& series) { return find(head, series.name) != nullptr; });
+  });
+  if (before == history.rend()) before = history.rbegin();
+  if (before != history.rend())
+    for (const auto& series : before->series)
       if (series.standing != "changed" && !find(head, series.name)) {
         SeriesResult s{.name = series.name, .unit = series.unit, .kind = metric_kind(series.name, options.kinds)};
         s.verdict = Verdict::kUnknown;

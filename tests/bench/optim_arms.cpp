@@ -19,9 +19,9 @@
 #include <sstream>
 
 #include "core/error.h"
+#include "optim/bench/naive.h"
 #include "optim/matrix_optimizer.h"
 #include "optim/registry.h"
-#include "tests/bench/naive.h"
 
 namespace pionbench::optim {
 namespace {

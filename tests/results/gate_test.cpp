@@ -233,6 +233,18 @@ TEST(Gate, NoticesASeriesThatIsNoLongerMeasured) {
   EXPECT_THAT(to_plain(result), HasSubstr("not measured now"));
 }
 
+TEST(Gate, OfOneProgramMissesNothingOfAnother) {
+  stats::Random random("two programs");
+  auto history = history_of(30, gauss, random);
+  history.push_back(sitting(30, {{"simulator:real_time", "us", {5}}, {"frames:real_time", "us", {7}}}));
+  const auto result = run(history, sitting(99, {{kTime, "us", processes(100, gauss, random)}}), nullptr, {});
+  EXPECT_EQ(result.verdict, Verdict::kPass) << to_plain(result);
+  // Of the same program the one that is gone is missed, whatever was measured since.
+  const auto lost = run(history, sitting(100, {{"frames:real_time", "us", {7}}}), nullptr, {});
+  EXPECT_EQ(lost.verdict, Verdict::kUnknown);
+  EXPECT_THAT(to_plain(lost), HasSubstr("simulator"));
+}
+
 TEST(Gate, LearnsNothingFromRegressionsAndStartsAnewAtAcceptedChanges) {
   std::vector<Sitting> history;
   for (int i = 0; i < 4; ++i) history.push_back(sitting(i, {{kTime, "us", {100.0 + i}}}));
@@ -286,6 +298,11 @@ TEST(MetricKind, IsReadFromTheNameAndCanBeOverridden) {
   EXPECT_EQ(metric_kind("f.quick/Pion:evaluation/test/sampled").better, Better::kHigher);
   EXPECT_FALSE(metric_kind("evaluation/test/sampled").is_relative);
   EXPECT_EQ(metric_kind("evaluation/test/loss").better, Better::kLower);
+  // Measured at an evaluation and no share of successes.
+  EXPECT_EQ(metric_kind("evaluation/validation/error_cm").better, Better::kLower);
+  EXPECT_EQ(metric_kind("evaluation/test/diverged").better, Better::kLower);
+  EXPECT_EQ(metric_kind("evaluation/test/completion_length").better, Better::kNeither);
+  EXPECT_TRUE(metric_kind("evaluation/test/episode_length").is_relative);
   EXPECT_EQ(metric_kind("spectral/grad_effective_rank").better, Better::kNeither);
   EXPECT_EQ(metric_kind("map/muon:error").better, Better::kLower);
   EXPECT_EQ(metric_kind("x:items_per_second").better, Better::kHigher);

@@ -42,6 +42,11 @@ TEST(Problems, BadLinesAreNamedWithFileAndNumber) {
   EXPECT_THAT(with("{\"question\":\"q\"}"), HasSubstr("bad.jsonl:2: field \"answer\" is missing"));
   EXPECT_THAT(with("{\"question\":\"q\",\"answer\":5}"), HasSubstr("field \"answer\" must be text, got number"));
   EXPECT_THAT(with("{\"question\":\"q\",\"answer\":\"five\"}"), HasSubstr("has no \"#### <number>\""));
+  // No answer could ever be right.
+  EXPECT_THAT(with("{\"question\":\"q\",\"answer\":\"#### none\"}"), HasSubstr("\"#### <number>\", got \"none\""));
+  for (const char* number : {"5x", "-", "1.", ".5", "1.2.3", "1/2"})
+    EXPECT_THAT(with("{\"question\":\"q\",\"answer\":\"#### " + std::string(number) + "\"}"), HasSubstr("must end in"))
+        << number;
 }
 
 TEST(Problems, AParquetFileIsRecognisedAndTheConversionNamed) {

@@ -76,6 +76,16 @@ TEST_F(Bench, TakesInAFileMeasuredElsewhereUnderItsOwnMachine) {
   EXPECT_NE(there["fingerprint"], json("bench there.json --machine node7")["fingerprint"]);
 }
 
+TEST_F(Bench, ThreadsReachTheProgramAndMakeAMachineOfTheirOwn) {
+  write("program", "#!/bin/sh\necho $OMP_NUM_THREADS $MKL_NUM_THREADS > " + (folder_ / "threads").string() + "\nexec " +
+                       program_ + " " + (folder_ / "calls").string() + " \"$@\"\n");
+  fs::permissions(folder_ / "program", fs::perms::owner_all);
+  const auto one = json("bench ./program --rounds 1 --threads 1");
+  EXPECT_EQ(slurp(folder_ / "threads"), "1 1\n");
+  EXPECT_EQ(one["environment"]["threads"], "1");
+  EXPECT_NE(one["fingerprint"], json("bench ./program --rounds 1")["fingerprint"]);
+}
+
 TEST_F(Bench, QuickKeepsNothing) {
   EXPECT_EQ(pionbench("bench " + source() + " --rounds 1 --quick").code, 0);
   EXPECT_FALSE(fs::exists(folder_ / "out"));

@@ -183,6 +183,7 @@ TEST_F(Verbs, ClaimsKnowTheReferenceAndTheStore) {
   EXPECT_EQ(pionbench("claims").code, 3);
   EXPECT_EQ(pionbench("claims --only C1,C3,C4 --md claims.md").code, 0);
   EXPECT_THAT(slurp(folder_ / "claims.md"), HasSubstr("| C4 | REPRODUCED |"));
+  EXPECT_EQ(pionbench("claims C1 C3").code, 0);
   EXPECT_EQ(pionbench("claims --only C33").code, 2);
 }
 

@@ -1,6 +1,6 @@
 #!/usr/bin/env python3
 """Speaks Google Benchmark's command line and JSON; its times are drawn, so that a test of the gate needs no quiet
-machine. Usage: fake_benchmark.py STATE [slower=0.05] [coefficient=-4.7570] [fail] --benchmark_out=FILE ...
+machine. Usage: fake_benchmark.py STATE [slower=0.05] [coefficient=-4.7570] [model=qwen3/] [fail] --benchmark_out=FILE ...
 
 STATE counts the calls, so that no two processes draw the same noise and every test run draws the same."""
 import json
@@ -38,7 +38,8 @@ error = 1.5e-7 + max(abs(muon(s, coefficient) - muon(s, -4.7750)) for s in grid)
 
 
 benchmarks = []
-for name, level, factor in (("step/muon", 410.0, 1.0), ("step/pion", 400.0, 1 + slower)):
+for name, level, factor in (("muon", 410.0, 1.0), ("pion", 400.0, 1 + slower)):
+    name = "step/" + given.get("model", "") + name
     if not wanted.search(name + "/real_time"):
         continue
     process = rng.gauss(0, 0.008)

@@ -1,5 +1,6 @@
 #include "experiments/rlvr/data/problem.h"
 
+#include <algorithm>
 #include <functional>
 #include <nlohmann/json.hpp>
 #include <optional>
@@ -72,10 +73,28 @@ int level_of(const Json& json, const std::string& where) {
   return digit[0] - '0';
 }
 
+/// "18", "-3", "2.5": what every answer of GSM8K is once blanks, commas and "$" are gone.
+bool is_plain_number(std::string_view text) {
+  if (text.starts_with('-') || text.starts_with('+')) text.remove_prefix(1);
+  const auto digits = [&] {
+    const auto end = std::min(text.find_first_not_of("0123456789"), text.size());
+    text.remove_prefix(end);
+    return end > 0;
+  };
+  if (!digits()) return false;
+  if (text.starts_with('.')) {
+    text.remove_prefix(1);
+    if (!digits()) return false;
+  }
+  return text.empty();
+}
+
 Problem gsm8k_row(const Json& json, const std::string& where) {
   Problem out{text_field(json, "question", where), text_field(json, "answer", where), {}};
   out.label = gsm8k_label(out.answer);
   if (out.label.empty()) throw UserError(where + ": field \"answer\" has no \"#### <number>\"");
+  if (!is_plain_number(out.label))
+    throw UserError(where + ": field \"answer\" must end in \"#### <number>\", got " + shown(Json(out.label)));
   return out;
 }
 

@@ -5,10 +5,10 @@
 
 #include <benchmark/benchmark.h>
 
+#include "optim/bench/naive.h"
 #include "optim/matrix_optimizer.h"
 #include "optim/registry.h"
 #include "optim/spectral/engine.h"
-#include "tests/bench/naive.h"
 
 namespace pionbench::optim {
 namespace {
