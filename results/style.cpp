@@ -28,6 +28,22 @@ const Family& family_of(const std::string& optimizer) {
   return families().back();
 }
 
+/// Optimizer `modules` has one for each module: a frozen head makes a control, and Pion or Muon on any module names the
+/// arm.
+std::string family_name(const Json& settings) {
+  const auto text = [&](const char* key) {
+    const Json value = settings.value(key, Json(""));
+    return value.is_string() ? value.get<std::string>() : std::string();
+  };
+  const auto optimizer = text("optimizer");
+  if (optimizer != "modules") return optimizer;
+  if (text("action") == "frozen") return "frozen";
+  const std::vector<std::string> modules = {text("vision"), text("language"), text("action")};
+  for (const char* name : {"pion", "muon"})
+    if (std::ranges::find(modules, name) != modules.end()) return name;
+  return std::ranges::count(modules, "adamw") == 3 ? "adamw" : optimizer;
+}
+
 const std::vector<std::vector<int>>& dashes() {
   static const std::vector<std::vector<int>> kDashes = {{1, 0}, {6, 3}, {2, 2}, {8, 3, 2, 3}};
   return kDashes;
@@ -46,8 +62,7 @@ std::vector<ArmStyle> arm_styles(const ExperimentRecord& experiment) {
   std::vector<ArmStyle> styles;
   for (const auto& arm : experiment.arms) {
     const Json settings = arms.value(arm, Json::object());
-    const Json optimizer = settings.value("optimizer", Json(""));
-    const Family& family = family_of(optimizer.is_string() ? optimizer.get<std::string>() : "");
+    const Family& family = family_of(family_name(settings));
     const std::size_t index = used[&family]++;
     styles.push_back({arm, family.shades[index % family.shades.size()], dashes()[index % dashes().size()]});
   }

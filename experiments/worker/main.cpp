@@ -13,6 +13,7 @@
 #include "core/error.h"
 #include "core/files.h"
 #include "experiments/suite.h"
+#include "experiments/worker/allocator.h"
 #include "experiments/worker/environment.h"
 #include "experiments/worker/stop.h"
 #include "optim/registry.h"
@@ -101,6 +102,7 @@ int main(int argc, char** argv) {
     }
     if (args.size() == 3 && std::string(args[1]) == "run") {
       stop_on_signals();
+      keep_freed_memory();
       return run(args[2]);
     }
     std::cerr << "usage: pionbench-worker describe | run RUN_FOLDER\n";

@@ -5,6 +5,7 @@
 
 #include "experiments/vla/policy/losses.h"
 #include "experiments/vla/train/suites.h"
+#include "experiments/worker/allocator.h"
 #include "optim/registry.h"
 
 namespace pionbench::vla {
@@ -41,6 +42,7 @@ void step(benchmark::State& state, HeadKind head, const std::string& optimizer) 
 }
 
 const bool kRegistered = [] {
+  keep_freed_memory();  // as the worker does
   for (const auto& [name, head] : {std::pair{"l1", HeadKind::kL1}, {"flow", HeadKind::kFlow}})
     for (const std::string optimizer : {"adamw", "muon", "modules"})
       benchmark::RegisterBenchmark((std::string("step/") + name + "/" + optimizer + "/batch").c_str(),

@@ -205,8 +205,10 @@ torch::Tensor Policy::block(const std::string& p, const torch::Tensor& x, std::i
   // One product for the three projections: at these widths a call costs as much as its arithmetic.
   const auto qkv = torch::linear(norm("attention_norm", x),
                                  torch::cat({weight(p + "q"), weight(p + "k"), weight(p + "v")}).to(compute_));
-  // unbind, not three narrows: the backward of a narrow fills a tensor of zeros of the whole and adds it.
-  const auto parts = qkv.view({x.size(0), x.size(1), 3, heads, d / heads}).permute({2, 0, 3, 1, 4}).unbind(0);
+  // A split, whose backward is one concatenation: three narrows fill and add tensors of zeros of the whole, an unbind
+  // of a permuted view copies twice.
+  auto parts = qkv.split(d, -1);
+  for (auto& part : parts) part = by_heads(part, heads);
   if (looks) {
     const auto n = x.size(1) - look_rows;
     const auto scores = torch::matmul(parts[0].narrow(2, n, look_rows), parts[1].transpose(-2, -1)) /
