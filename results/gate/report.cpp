@@ -72,8 +72,7 @@ std::string headline(const Result& result) {
 std::string reason(const SeriesResult& s) {
   if (!s.decision) {
     if (s.verdict == Verdict::kUnknown && s.screen.is_suspect)
-      return s.screen.why +
-             "; nothing to measure it again with: give --baseline, or five good sittings by pionbench bench";
+      return s.screen.why + "; nothing to measure it again with: give --baseline";
     return s.screen.why;
   }
   const auto& d = *s.decision;
