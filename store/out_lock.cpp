@@ -4,7 +4,10 @@
 
 #include <cerrno>
 #include <charconv>
+#include <chrono>
+#include <csignal>
 #include <cstring>
+#include <thread>
 
 #include "core/error.h"
 #include "core/files.h"
@@ -20,6 +23,29 @@ std::string holder_text(int fd) {
   return text.substr(0, text.find('\n'));
 }
 
+bool is_running(const std::string& holder) {
+  int pid = 0;
+  std::from_chars(holder.data(), holder.data() + holder.size(), pid);
+  return pid > 0 && (::kill(pid, 0) == 0 || errno == EPERM);
+}
+
+/// Takes the lock, or tells in `errno` why not. Two holders are gone in a moment and are waited for: a worker on its
+/// way from fork to exec, which keeps the lock of an orchestrator that was killed just then, and a look at the holder.
+bool take(int fd) {
+  using namespace std::chrono_literals;
+  const auto began = std::chrono::steady_clock::now();
+  while (::flock(fd, LOCK_EX | LOCK_NB) != 0) {
+    if (errno != EWOULDBLOCK) return false;
+    const auto patience = is_running(holder_text(fd)) ? 100ms : 2000ms;
+    if (std::chrono::steady_clock::now() - began > patience) {
+      errno = EWOULDBLOCK;
+      return false;
+    }
+    std::this_thread::sleep_for(5ms);
+  }
+  return true;
+}
+
 }  // namespace
 
 OutLock::OutLock(const std::filesystem::path& out) {
@@ -31,7 +57,7 @@ OutLock::OutLock(const std::filesystem::path& out) {
     throw UserError("cannot write " + path.string() + ": " + std::strerror(errno) +
                         "; make the folder writable or name another one with --out",
                     kInternal);
-  if (::flock(fd_, LOCK_EX | LOCK_NB) != 0) {
+  if (!take(fd_)) {
     const int error = errno;
     const std::string pid = holder_text(fd_);
     ::close(fd_);

@@ -307,5 +307,20 @@ TEST(OutLock, IsFreeOnceItsHolderIsGone) {
   EXPECT_NO_THROW(OutLock(out.path()));
 }
 
+// The lock belongs to the open file, which every fork shares until it execs: an orchestrator killed while it starts a
+// worker leaves the lock held for that instant, and the same command again must not be refused.
+TEST(OutLock, WaitsForAForkOfADeadHolder) {
+  TemporaryFolder out;
+  const pid_t holder = ::fork();
+  if (holder == 0) {
+    const OutLock lock(out.path());
+    if (::fork() == 0) ::usleep(200'000);
+    ::_exit(0);
+  }
+  ::waitpid(holder, nullptr, 0);
+  EXPECT_EQ(OutLock::holder(out.path()), holder);
+  EXPECT_NO_THROW(OutLock(out.path()));
+}
+
 }  // namespace
 }  // namespace pionbench
