@@ -19,7 +19,11 @@ torch::Tensor indices(const std::vector<std::int64_t>& values, torch::Device dev
   return torch::tensor(values, torch::kInt64).to(device);
 }
 
-/// Tokens and their log-probabilities for rows of logits [n, V]; `draws` are uniforms, not read when greedy.
+// In place of a uniform number: take the likeliest.
+constexpr double kGreedy = -1;
+
+/// Tokens and their log-probabilities for rows of logits [n, V]; `draws` are uniforms or kGreedy, not read at
+/// temperature 0.
 struct Picked {
   TokenIds tokens;
   std::vector<float> logp;
@@ -35,12 +39,21 @@ Picked pick(const torch::Tensor& logits, const GenerateOptions& options, const s
   }
   const auto probabilities =
       torch::softmax(options.temperature == 1 ? logits : logits / options.temperature, -1).to(torch::kCPU).contiguous();
-  const float* data = probabilities.data_ptr<float>();
+  const auto scores = logits.to(torch::kCPU).contiguous();
+  const float *data = probabilities.data_ptr<float>(), *score = scores.data_ptr<float>();
   Picked out{TokenIds(static_cast<std::size_t>(rows)), std::vector<float>(static_cast<std::size_t>(rows))};
   at::parallel_for(0, rows, std::max<std::int64_t>(1, 16384 / width), [&](std::int64_t begin, std::int64_t end) {
     for (std::int64_t r = begin; r < end; ++r) {
       const std::span<const float> row(data + r * width, static_cast<std::size_t>(width));
       const auto i = static_cast<std::size_t>(r);
+      if (draws[i] == kGreedy) {
+        const float *first = score + r * width, *best = std::max_element(first, first + width);
+        double sum = 0;
+        for (const float* x = first; x != first + width; ++x) sum += std::exp(static_cast<double>(*x - *best));
+        out.tokens[i] = best - first;
+        out.logp[i] = static_cast<float>(-std::log(sum));
+        continue;
+      }
       out.tokens[i] = draw(row, options.truncation, draws[i]);
       out.logp[i] = std::log(row[static_cast<std::size_t>(out.tokens[i])]);
     }
@@ -96,8 +109,12 @@ class Engine {
 
   std::size_t prompt_of(std::size_t sequence) const { return sequence / static_cast<std::size_t>(options_.samples); }
 
-  double uniform_of(std::size_t sequence, std::size_t token) const {
-    return uniform(options_.seed, options_.first_stream + sequence, token);
+  double draw_of(std::size_t sequence, std::size_t token) const {
+    const auto samples = static_cast<std::size_t>(options_.samples);
+    if (options_.greedy_first && sequence % samples == 0) return kGreedy;
+    // The greedy ones before it draw nothing.
+    const auto greedy = options_.greedy_first ? sequence / samples + 1 : 0;
+    return uniform(options_.seed, options_.first_stream + sequence - greedy, token);
   }
 
   /// Gives the free slots to the next in line.
@@ -162,7 +179,7 @@ class Engine {
     const auto row_index = indices(rows, device_);
     cache_.copy_from(source, row_index, indices(targets, device_), source.capacity());
     std::vector<double> draws;
-    for (const auto sequence : sequences) draws.push_back(uniform_of(sequence, 0));
+    for (const auto sequence : sequences) draws.push_back(draw_of(sequence, 0));
     const auto picked = pick(logits.index_select(0, row_index), options_, draws);
     for (std::size_t i = 0; i < sequences.size(); ++i) {
       const auto slot = static_cast<std::size_t>(targets[i]);
@@ -194,8 +211,8 @@ class Engine {
     std::vector<double> draws;
     for (const auto sequence : occupant_)
       draws.push_back(sequence == kFree ? 0.0
-                                        : uniform_of(static_cast<std::size_t>(sequence),
-                                                     out_[static_cast<std::size_t>(sequence)].tokens.size()));
+                                        : draw_of(static_cast<std::size_t>(sequence),
+                                                  out_[static_cast<std::size_t>(sequence)].tokens.size()));
     const auto picked = pick(logits, options_, draws);
     for (std::size_t slot = 0; slot < occupant_.size(); ++slot) {
       if (occupant_[slot] == kFree) continue;

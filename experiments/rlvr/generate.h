@@ -24,9 +24,10 @@ struct GenerateOptions {
   std::int64_t samples = 1;         ///< completions per prompt
   std::int64_t max_new_tokens = 0;  ///< the end token included
   double temperature = 1.0;         ///< 0: greedy
+  bool greedy_first = false;        ///< the first sample of each prompt is greedy; it takes no stream number
   Truncation truncation = {};
   std::uint64_t seed = 0;
-  std::uint64_t first_stream = 0;       ///< stream number of the first sequence; the others follow
+  std::uint64_t first_stream = 0;       ///< stream number of the first drawn sequence; the others follow
   std::int64_t most_slots = 256;        ///< beyond this one core gains nothing from a larger batch
   std::int64_t memory_bytes = 1 << 30;  ///< for cache, logits and activations; the weights are not counted
 };

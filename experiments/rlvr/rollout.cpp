@@ -89,15 +89,16 @@ TokenLogProbs completion_logp(const Qwen3& model, const Rollout& rollout, const 
              lengths = take(rollout.completion_lengths);
   const auto longest = lengths.max().item<std::int64_t>();
   const auto total = (prompts + lengths).max().item<std::int64_t>();
-  // Token j of a completion stands at prompt + j and is predicted by the hidden state before it.
+  // Token j of a completion stands at prompt + j and is predicted by the hidden state before it; nothing reads the one
+  // of the last.
   const auto offsets = torch::arange(longest, lengths.options()).unsqueeze(0);  // [1, C]
   const auto valid = offsets < lengths.unsqueeze(1);                            // [B, C]
   const auto at = (prompts.unsqueeze(1) + offsets).clamp_max(total - 1);        // [B, C]
-  const auto hidden = model.forward(tokens.narrow(1, 0, total - 1));            // [B, T − 1, D]
-  const auto width = hidden.size(2);
   const auto batch = at.size(0);
-  const auto flat = (torch::arange(batch, at.options()).unsqueeze(1) * (total - 1) + at - 1).masked_select(valid);
-  auto logits = model.logits(hidden.reshape({-1, width}).index_select(0, flat)).to(torch::kFloat32);  // [tokens, V]
+  const auto packed = pack(tokens, prompts + lengths - 1, prompts.minimum(prompts + lengths - 1));
+  const auto hidden = model.forward(packed);  // [n, D]
+  const auto before = packed.sequences.gather(1, (at - 1).clamp_max(packed.sequences.size(1) - 1)).masked_select(valid);
+  auto logits = model.logits(torch::embedding(hidden, before)).to(torch::kFloat32);  // [tokens, V]
   if (temperature != 1) logits = logits / temperature;
   const auto targets = tokens.gather(1, at).masked_select(valid);
   const auto picked = -torch::cross_entropy_loss(logits, targets, {}, at::Reduction::None);

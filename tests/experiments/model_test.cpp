@@ -4,11 +4,14 @@
 #include <gtest/gtest.h>
 
 #include <filesystem>
+#include <functional>
 #include <map>
 
 #include "core/error.h"
 #include "core/files.h"
+#include "experiments/kernels/gelu.h"
 #include "experiments/rlvr/model/decoder.h"
+#include "experiments/rlvr/model/fused.h"
 #include "tests/rlvr_data/support.h"
 
 namespace pionbench::rlvr {
@@ -152,6 +155,95 @@ TEST(Qwen3, GradientCheckpointingChangesNeitherValuesNorGradients) {
   const auto again = gradients(model, tokens);
   for (std::size_t i = 0; i < plain.size(); ++i)
     EXPECT_TRUE(torch::allclose(again[i], plain[i], 1e-12, 1e-12)) << model.parameters()[i].name;
+}
+
+/// Five sequences of three prompts, padded on the right.
+struct Padded {
+  torch::Tensor tokens = torch::tensor({{3, 4, 5, 6, 7, 8, 9},
+                                        {3, 4, 5, 7, 0, 0, 0},
+                                        {3, 4, 5, 6, 7, 8, 0},
+                                        {11, 12, 13, 14, 15, 0, 0},
+                                        {3, 4, 9, 0, 0, 0, 0}},
+                                       torch::kInt64);
+  torch::Tensor lengths = torch::tensor({7, 4, 6, 5, 3}, torch::kInt64);
+  torch::Tensor shared = torch::tensor({3, 3, 3, 2, 2}, torch::kInt64);  // prompts
+  torch::Tensor valid = torch::arange(7).unsqueeze(0) < lengths.unsqueeze(1);
+};
+
+TEST(PackedTokens, HoldEveryTokenOnceAndSharedPromptsOnce) {
+  const Padded padded;
+  const auto packed = pack(padded.tokens, padded.lengths, padded.shared);
+  // 7, then 4 and 6 without their three shared ones, then two that share nothing.
+  EXPECT_EQ(packed.tokens.size(0), 7 + 1 + 3 + 5 + 3);
+  const auto back = packed.tokens.index_select(0, packed.sequences.flatten()).view_as(packed.sequences);
+  EXPECT_TRUE(torch::equal(back.masked_select(padded.valid), padded.tokens.masked_select(padded.valid)));
+  const auto columns = torch::arange(7).expand({5, 7});
+  const auto positions = packed.positions.index_select(0, packed.sequences.flatten()).view_as(packed.sequences);
+  EXPECT_TRUE(torch::equal(positions.masked_select(padded.valid), columns.masked_select(padded.valid)));
+  EXPECT_TRUE(torch::equal(packed.sequences.flatten().index_select(0, packed.places), torch::arange(19)));
+}
+
+TEST(PackedTokens, AreComputedAsTheirSequencesAreValuesAndGradients) {
+  const Padded padded;
+  auto model = make();
+  const auto packed = pack(padded.tokens, padded.lengths, padded.shared);
+  const auto weight = torch::rand({5, 7, 1}, torch::kFloat64) * padded.valid.unsqueeze(2);
+  const auto of = [&](const std::function<torch::Tensor()>& hidden) {
+    for (const auto& p : model.parameters()) p.tensor.mutable_grad() = torch::Tensor();
+    const auto values = hidden();
+    (values.square() * weight).sum().backward();
+    std::vector<torch::Tensor> out = {values.masked_select(padded.valid.unsqueeze(2))};
+    for (const auto& p : model.parameters()) out.push_back(p.tensor.grad().clone());
+    return out;
+  };
+  const auto expected = of([&] { return model.forward(padded.tokens); });
+  const auto in_place = [&] {
+    return model.forward(packed).index_select(0, packed.sequences.flatten()).view({5, 7, -1});
+  };
+  for (const bool checkpointing : {false, true}) {
+    model.set_gradient_checkpointing(checkpointing);
+    const auto got = of(in_place);
+    for (std::size_t i = 0; i < got.size(); ++i) EXPECT_TRUE(torch::allclose(got[i], expected[i], 1e-10, 1e-12)) << i;
+  }
+}
+
+TEST(PackedTokens, AreNotSharedWhereTheyDiffer) {
+  const auto tokens = torch::tensor({{3, 4, 5}, {3, 9, 5}}, torch::kInt64);
+  const auto two = torch::full({2}, 2, torch::kInt64), three = torch::full({2}, 3, torch::kInt64);
+  EXPECT_EQ(pack(tokens, three, two).tokens.size(0), 6);
+}
+
+/// Kernels of float32 against torch's own operations in float64: head sizes and widths with and without a rest of the
+/// sixteen lanes.
+class FusedParts : public testing::TestWithParam<std::int64_t> {};
+INSTANTIATE_TEST_SUITE_P(Widths, FusedParts, testing::Values(2, 12, 16, 24, 40, 64));
+
+TEST_P(FusedParts, ComputeWhatTorchComputesValuesAndGradients) {
+  torch::manual_seed(GetParam());
+  const auto size = GetParam();
+  const auto leaf = [](const torch::Tensor& x, torch::Dtype type) {
+    return x.to(type).detach().set_requires_grad(true);
+  };
+  const auto x = 3 * torch::randn({5, 7, 2 * size}), heads = torch::randn({5, 7, 8, size}),
+             q_norm = torch::rand({size}) + 0.5, k_norm = torch::rand({size}) + 0.5, weight = torch::rand({2 * size});
+  const auto half = torch::randn({7, 1, size / 2}), angles = torch::cat({half, half}, -1);
+  const auto results = [&](torch::Dtype type) {
+    std::vector<torch::Tensor> in = {leaf(x, type), leaf(heads, type), leaf(q_norm, type), leaf(k_norm, type),
+                                     leaf(weight, type)};
+    std::vector<torch::Tensor> out = {
+        rms_norm(in[0], in[4], 1e-6), silu_times(in[0]), kernels::gelu_tanh(in[0]),
+        normalise_and_rotate(in[1], in[2], in[3], angles.to(type).cos(), angles.to(type).sin(), 4, 1e-6)};
+    torch::Tensor loss = torch::zeros({}, type);
+    for (const auto& y : out) loss = loss + (y * torch::arange(y.numel()).view_as(y).to(type).sin()).sum();
+    loss.backward();
+    for (const auto& y : in) out.push_back(y.grad());
+    return out;
+  };
+  const auto expected = results(torch::kFloat64), got = results(torch::kFloat32);
+  for (std::size_t i = 0; i < got.size(); ++i) {
+    EXPECT_EQ(got[i].scalar_type(), torch::kFloat32);
+    EXPECT_LT((got[i] - expected[i]).abs().max().item<double>(), 3e-6 * expected[i].abs().max().item<double>()) << i;
+  }
 }
 
 TEST(Qwen3, GradientCheckpointingRespectsFrozenParameters) {

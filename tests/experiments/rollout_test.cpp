@@ -196,6 +196,20 @@ TEST_F(Generation, EndsAtAnyOfTheEndTokensOrAtTheLimit) {
   EXPECT_TRUE(by[0] && by[1] && cut);
 }
 
+TEST_F(Generation, OneGreedySampleBesideTheDrawnOnesChangesNeither) {
+  auto greedy = options_, drawn = options_, both = options_;
+  greedy.temperature = 0, greedy.samples = 1;
+  drawn.samples = 3;
+  both.greedy_first = true;
+  const auto a = generate(model_, prompts_, end_, greedy), b = generate(model_, prompts_, end_, drawn);
+  std::vector<Completion> expected;
+  for (std::size_t p = 0; p < prompts_.size(); ++p) {
+    expected.push_back(a[p]);
+    for (std::size_t i = 0; i < 3; ++i) expected.push_back(b[3 * p + i]);
+  }
+  expect_same(generate(model_, prompts_, end_, both), expected);
+}
+
 TEST_F(Generation, TruncationNeverDrawsWhatItExcludes) {
   auto narrow = options_;
   narrow.truncation.top_k = 1;

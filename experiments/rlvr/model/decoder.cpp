@@ -4,6 +4,7 @@
 #include <limits>
 
 #include "experiments/rlvr/model/decode_kernel.h"
+#include "experiments/rlvr/model/fused.h"
 
 namespace pionbench::rlvr {
 

@@ -7,6 +7,7 @@
 #include "core/error.h"
 #include "core/files.h"
 #include "experiments/rlvr/data/json_text.h"
+#include "experiments/rlvr/model/fused.h"
 
 namespace pionbench::rlvr {
 namespace {
@@ -52,12 +53,13 @@ std::vector<WeightSpec> weight_specs(const Qwen3Config& c) {
 class CheckpointedBlock : public torch::autograd::Function<CheckpointedBlock> {
  public:
   static torch::Tensor forward(torch::autograd::AutogradContext* context, const Qwen3* model, const torch::Tensor& x,
-                               const torch::Tensor& cos, const torch::Tensor& sin, at::TensorList weights) {
+                               at::TensorList standing, at::TensorList weights) {
     context->saved_data["model"] = static_cast<std::int64_t>(reinterpret_cast<std::intptr_t>(model));
-    torch::autograd::variable_list saved = {x, cos, sin};
+    torch::autograd::variable_list saved = {x};
+    saved.insert(saved.end(), standing.begin(), standing.end());
     saved.insert(saved.end(), weights.begin(), weights.end());
     context->save_for_backward(saved);
-    return model->block(layer_of(weights), x, cos, sin);
+    return model->block(layer_of(weights), x, standing_of(standing));
   }
 
   static torch::autograd::variable_list backward(torch::autograd::AutogradContext* context,
@@ -74,7 +76,9 @@ class CheckpointedBlock : public torch::autograd::Function<CheckpointedBlock> {
     torch::autograd::variable_list found;
     {
       const torch::AutoGradMode with_gradient(true);
-      const auto y = model->block(layer_of(at::TensorList(inputs).slice(3)), inputs[0], inputs[1], inputs[2]);
+      const at::TensorList all(inputs);
+      const auto standing = all.size() - 1 - kWeights;
+      const auto y = model->block(layer_of(all.slice(1 + standing)), all[0], standing_of(all.slice(1, standing)));
       found = torch::autograd::grad({y}, wanted, {gradients[0]});
     }
     torch::autograd::variable_list out(inputs.size() + 1);  // one for the model, which has none
@@ -87,10 +91,18 @@ class CheckpointedBlock : public torch::autograd::Function<CheckpointedBlock> {
   static std::vector<torch::Tensor> list(const Qwen3::Layer& l) {
     return {l.input_norm, l.q, l.k, l.v, l.o, l.q_norm, l.k_norm, l.post_norm, l.gate, l.up, l.down};
   }
+  static std::vector<torch::Tensor> list(const Qwen3::Standing& s) {
+    if (!s.sequences.defined()) return {s.cos, s.sin};  // autograd takes no undefined ones
+    return {s.cos, s.sin, s.sequences, s.places};
+  }
 
  private:
+  static constexpr std::size_t kWeights = 11;
   static Qwen3::Layer layer_of(at::TensorList w) {
     return {w[0], w[1], w[2], w[3], w[4], w[5], w[6], w[7], w[8], w[9], w[10]};
+  }
+  static Qwen3::Standing standing_of(at::TensorList s) {
+    return s.size() == 2 ? Qwen3::Standing{s[0], s[1], {}, {}} : Qwen3::Standing{s[0], s[1], s[2], s[3]};
   }
 };
 
@@ -169,18 +181,6 @@ void Qwen3Config::save(const std::filesystem::path& file) const {
   write_file_atomic(file, json.dump(1) + "\n");
 }
 
-torch::Tensor rms_norm(const torch::Tensor& x, const torch::Tensor& weight, double eps) {
-  const auto type = x.scalar_type();
-  if (type == torch::kFloat32 || type == torch::kFloat64) return torch::rms_norm(x, {x.size(-1)}, weight.to(type), eps);
-  return torch::rms_norm(x.to(torch::kFloat32), {x.size(-1)}, {}, eps).to(type) * weight.to(type);
-}
-
-torch::Tensor rotate(const torch::Tensor& x, const torch::Tensor& cos, const torch::Tensor& sin) {
-  const auto half = x.size(-1) / 2;
-  const auto x1 = x.narrow(-1, 0, half), x2 = x.narrow(-1, half, half);
-  return x * cos + torch::cat({-x2, x1}, -1) * sin;
-}
-
 Qwen3::Qwen3(const Qwen3Config& config, std::uint64_t seed, double residual_scale, torch::Device device,
              torch::Dtype dtype)
     : config_(config) {
@@ -254,38 +254,49 @@ std::pair<torch::Tensor, torch::Tensor> Qwen3::rotations(const torch::Tensor& po
   return {both.cos().to(compute_), both.sin().to(compute_)};
 }
 
-torch::Tensor Qwen3::block(const Layer& layer, const torch::Tensor& x, const torch::Tensor& cos,
-                           const torch::Tensor& sin) const {
-  const auto batch = x.size(0), length = x.size(1);
+torch::Tensor Qwen3::block(const Layer& layer, const torch::Tensor& x, const Standing& standing) const {
   const auto eps = config_.rms_norm_eps;
   const auto apply = [&](const torch::Tensor& y, const torch::Tensor& w) { return torch::linear(y, w.to(compute_)); };
-  const auto split = [&](const torch::Tensor& y, std::int64_t heads) {
-    return y.view({batch, length, heads, config_.head_dim});
-  };
-  const auto h = rms_norm(x, layer.input_norm, eps);
-  const auto q = rotate(rms_norm(split(apply(h, layer.q), config_.query_heads), layer.q_norm, eps), cos, sin);
-  const auto k = rotate(rms_norm(split(apply(h, layer.k), config_.kv_heads), layer.k_norm, eps), cos, sin);
-  const auto v = split(apply(h, layer.v), config_.kv_heads);
+  const auto joined = [](const auto&... parts) { return torch::cat({parts...}); };
+  const auto qkv = apply(rms_norm(x, layer.input_norm, eps), joined(layer.q, layer.k, layer.v));
+  auto heads = normalise_and_rotate(qkv.unflatten(-1, {-1, config_.head_dim}), layer.q_norm, layer.k_norm, standing.cos,
+                                    standing.sin, config_.query_heads, eps);  // [..., H + 2K, E]
+  const bool packed = standing.sequences.defined();
+  // Only attention needs the sequences. A look-up table's gradient adds rows, as index_select's does, but faster.
+  if (packed) heads = torch::embedding(heads.flatten(-2), standing.sequences).unflatten(-1, {-1, config_.head_dim});
+  const auto parts = heads.split_with_sizes({config_.query_heads, config_.kv_heads, config_.kv_heads}, -2);
   const auto groups = config_.query_heads / config_.kv_heads;
   const auto expand = [&](const torch::Tensor& y) {  // [B, T, K, E] -> [B, H, T, E]
     return groups == 1 ? y.transpose(1, 2) : y.repeat_interleave(groups, 2).transpose(1, 2);
   };
-  const auto attended =
-      torch::scaled_dot_product_attention(q.transpose(1, 2), expand(k), expand(v), {}, 0.0, /*is_causal=*/true);
-  const auto y = x + apply(attended.transpose(1, 2).reshape({batch, length, -1}), layer.o);
+  auto attended = torch::scaled_dot_product_attention(parts[0].transpose(1, 2), expand(parts[1]), expand(parts[2]), {},
+                                                      0.0, /*is_causal=*/true)
+                      .transpose(1, 2)
+                      .flatten(2);  // [B, T, H·E]
+  if (packed) attended = torch::embedding(attended.flatten(0, 1), standing.places);
+  const auto y = x + apply(attended, layer.o);
   const auto g = rms_norm(y, layer.post_norm, eps);
-  return y + apply(torch::silu(apply(g, layer.gate)) * apply(g, layer.up), layer.down);
+  return y + apply(silu_times(apply(g, joined(layer.gate, layer.up))), layer.down);
+}
+
+torch::Tensor Qwen3::run(const torch::Tensor& tokens, const Standing& standing) const {
+  auto x = torch::embedding(embedding_, tokens).to(compute_);
+  const bool checkpoint = checkpointing_ && torch::GradMode::is_enabled();
+  for (const auto& layer : layers_)
+    x = checkpoint ? CheckpointedBlock::apply(this, x, at::TensorList(CheckpointedBlock::list(standing)),
+                                              at::TensorList(CheckpointedBlock::list(layer)))
+                   : block(layer, x, standing);
+  return rms_norm(x, final_norm_, config_.rms_norm_eps);
 }
 
 torch::Tensor Qwen3::forward(const torch::Tensor& tokens) const {
-  auto [cos, sin] = rotations(torch::arange(tokens.size(1), inverse_frequencies_.options()));
-  cos = cos.unsqueeze(1), sin = sin.unsqueeze(1);              // [T, 1, E]
-  auto x = torch::embedding(embedding_, tokens).to(compute_);  // [B, T, D]
-  const bool checkpoint = checkpointing_ && torch::GradMode::is_enabled();
-  for (const auto& layer : layers_)
-    x = checkpoint ? CheckpointedBlock::apply(this, x, cos, sin, at::TensorList(CheckpointedBlock::list(layer)))
-                   : block(layer, x, cos, sin);
-  return rms_norm(x, final_norm_, config_.rms_norm_eps);
+  const auto [cos, sin] = rotations(torch::arange(tokens.size(1), inverse_frequencies_.options()));
+  return run(tokens, {cos.unsqueeze(1), sin.unsqueeze(1), {}, {}});
+}
+
+torch::Tensor Qwen3::forward(const PackedTokens& packed) const {
+  const auto [cos, sin] = rotations(packed.positions);
+  return run(packed.tokens, {cos.unsqueeze(1), sin.unsqueeze(1), packed.sequences, packed.places});
 }
 
 torch::Tensor Qwen3::logits(const torch::Tensor& hidden) const {

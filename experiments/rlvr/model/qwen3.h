@@ -15,6 +15,7 @@
 #include <utility>
 #include <vector>
 
+#include "experiments/rlvr/model/packed_tokens.h"
 #include "experiments/rlvr/model/safetensors.h"
 #include "optim/parameter.h"
 
@@ -53,6 +54,8 @@ class Qwen3 {
   /// Hidden states after the last norm for right-padded tokens [B, T] -> [B, T, D], in the compute type. Causal, so
   /// padding on the right changes nothing before it.
   torch::Tensor forward(const torch::Tensor& tokens) const;
+  /// The same for each of the packed tokens: [n, D].
+  torch::Tensor forward(const PackedTokens& packed) const;
   /// Hidden states [..., D] -> logits [..., V] in the compute type.
   torch::Tensor logits(const torch::Tensor& hidden) const;
 
@@ -78,13 +81,18 @@ class Qwen3 {
   const torch::Tensor& final_norm() const { return final_norm_; }
   const torch::Tensor& head() const { return head_; }  ///< the embedding itself when tied
 
-  /// One block on x [B, T, D] with rotations cos, sin [T, 1, E]; for the recomputation above.
-  torch::Tensor block(const Layer& layer, const torch::Tensor& x, const torch::Tensor& cos,
-                      const torch::Tensor& sin) const;
+  /// What a block knows of where its tokens stand: for x [B, T, D] rotations of [T, 1, E], for packed x [n, D] those
+  /// of [n, 1, E] and PackedTokens' fields.
+  struct Standing {
+    torch::Tensor cos, sin, sequences, places;
+  };
+  /// One block; for the recomputation above.
+  torch::Tensor block(const Layer& layer, const torch::Tensor& x, const Standing& standing) const;
   /// cos and sin of the rotations at `positions` [n] -> [n, E] each, in the compute type.
   std::pair<torch::Tensor, torch::Tensor> rotations(const torch::Tensor& positions) const;
 
  private:
+  torch::Tensor run(const torch::Tensor& tokens, const Standing& standing) const;
   void build(const std::map<std::string, torch::Tensor>& weights, torch::Device device, torch::Dtype dtype,
              bool trainable);
 
@@ -96,11 +104,5 @@ class Qwen3 {
   std::vector<optim::Parameter> parameters_;
   torch::Tensor inverse_frequencies_;  ///< [E/2] float32
 };
-
-/// x over its last axis, RMS-normalised in float32 (float64 for float64), cast back to x's type, times `weight` cast to
-/// it: in this order, as in transformers.
-torch::Tensor rms_norm(const torch::Tensor& x, const torch::Tensor& weight, double eps);
-/// (x1, x2) -> (x1·cos − x2·sin, x2·cos + x1·sin) over the two halves of the last axis.
-torch::Tensor rotate(const torch::Tensor& x, const torch::Tensor& cos, const torch::Tensor& sin);
 
 }  // namespace pionbench::rlvr

@@ -6,6 +6,7 @@
 #include "core/catalog.h"
 #include "core/error.h"
 #include "core/files.h"
+#include "experiments/kernels/gelu.h"
 #include "experiments/rlvr/model/safetensors.h"
 #include "experiments/vla/policy/losses.h"
 #include "experiments/vla/sim/scene.h"
@@ -216,7 +217,7 @@ torch::Tensor Policy::block(const std::string& p, const torch::Tensor& x, std::i
     *looks = scores.masked_fill(~mask.narrow(2, n, look_rows), -std::numeric_limits<float>::infinity()).log_softmax(-1);
   }
   const auto y = x + linear(p + "o", joined(attention(parts[0], parts[1], parts[2], mask)));
-  return y + linear(p + "down", torch::gelu(linear(p + "up", norm("mlp_norm", y)), "tanh"));
+  return y + linear(p + "down", kernels::gelu_tanh(linear(p + "up", norm("mlp_norm", y))));
 }
 
 Features Policy::encode(const Observation& observation, bool with_looks) const {
@@ -244,14 +245,14 @@ Features Policy::encode(const Observation& observation, bool with_looks) const {
              .view({batch, c.patches(), c.vision_width});
   Features out;
   out.vision = seen;
-  seen = linear("connector.down", torch::gelu(linear("connector.up", seen), "tanh"));
+  seen = linear("connector.down", kernels::gelu_tanh(linear("connector.up", seen)));
 
   const auto words = observation.words;
   const auto length = words.size(1);
   const auto said = torch::embedding(weight("language.embedding"), words).to(compute_) +
                     weight("language.position").narrow(0, 0, length).to(compute_);
   const auto felt =
-      linear("proprio.down", torch::gelu(linear("proprio.up", observation.proprio.to(compute_)), "tanh")).unsqueeze(1);
+      linear("proprio.down", kernels::gelu_tanh(linear("proprio.up", observation.proprio.to(compute_)))).unsqueeze(1);
   const auto asked = weight("queries").to(compute_).unsqueeze(0).expand({batch, c.queries, c.width});
   auto x = torch::cat({seen, said, felt, asked}, 1);
 
@@ -341,7 +342,7 @@ torch::Tensor Policy::velocity(const Features& features, const torch::Tensor& no
     };
     const auto attended = attention(by_heads(linear(p + "q", h), heads), seen("k"), seen("v"), mask);
     x = x + m[2] * linear(p + "o", joined(attended));
-    x = x + m[5] * linear(p + "down", torch::gelu(linear(p + "up", modulated(x, m[3], m[4])), "tanh"));
+    x = x + m[5] * linear(p + "down", kernels::gelu_tanh(linear(p + "up", modulated(x, m[3], m[4]))));
   }
   const auto m = linear("action.final_modulation", time).unsqueeze(1).chunk(2, -1);
   return linear("action.output", modulated(x, m[0], m[1]));
