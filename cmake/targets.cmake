@@ -18,6 +18,25 @@ function(pionbench_library name)
   pionbench_options(pionbench_${name})
 endfunction()
 
+# pionbench_program(NAME SOURCE LIBRARIES lib... [TORCH] [GOOGLE_BENCHMARK]): an executable of one file. Where Google
+# Benchmark is wanted and missing, there is none.
+function(pionbench_program name source)
+  cmake_parse_arguments(ARG "TORCH;GOOGLE_BENCHMARK" "" "LIBRARIES" ${ARGN})
+  if(ARG_GOOGLE_BENCHMARK)
+    find_package(benchmark QUIET)
+    if(NOT benchmark_FOUND)
+      return()
+    endif()
+    list(APPEND ARG_LIBRARIES benchmark::benchmark)
+  endif()
+  add_executable(${name} ${source})
+  target_link_libraries(${name} PRIVATE ${ARG_LIBRARIES})
+  pionbench_options(${name})
+  if(ARG_TORCH)
+    pionbench_reuse_torch_header(${name})
+  endif()
+endfunction()
+
 # Warnings and sanitizers, the same for every target of ours.
 function(pionbench_options target)
   target_compile_options(${target} PRIVATE -Wall -Wextra -Wpedantic -Wno-missing-field-initializers)

@@ -1,11 +1,11 @@
 /// Modules: the matrices of each module of a model by an optimizer of their own; AdamW for all the rest, as in every
 /// arm. A robot policy's "Pion" is such a mixture: Muon on vision, language and connectors, Pion on the action head.
 ///   vision, language, action, other = adamw | muon | pion | lowrank_muon | frozen
-/// Everything else is shared: one lr, one decay, one scale for all of them (OPTML-Group/Pion does the same). `k_p` and
-/// `heads` concern Pion's matrices, `rank` those of LowRankMuon, the betas of the rest those of AdamW, whose matrices
-/// take lr itself and not lr·aux_lr_ratio.
-/// Source  OPTML-Group/Pion, VLA/VLAAdapter/vla-scripts/finetune_pion.py and VLA/VLANeXt/scripts/train_pion.py;
-/// per-head
+/// Everything else is shared: one lr, one decay, one scale for all of them (OPTML-Group/Pion does the same), unless
+/// action_lr_ratio gives the action head's matrices a rate of their own: updates of equal size are compared so. `k_p`
+/// and `heads` concern Pion's matrices, `rank` those of LowRankMuon, the betas of the rest those of AdamW, whose
+/// matrices take lr itself and not lr·aux_lr_ratio. Source  OPTML-Group/Pion,
+/// VLA/VLAAdapter/vla-scripts/finetune_pion.py and VLA/VLANeXt/scripts/train_pion.py; per-head
 ///         Muon does not exist there.
 
 #include <map>
@@ -34,7 +34,8 @@ const char* module_of(Modality modality) {
 }
 
 std::unique_ptr<torch::optim::Optimizer> make_part(const std::string& rule, const std::vector<Parameter>& matrices,
-                                                   const Values& hyper) {
+                                                   Values hyper, double lr_ratio) {
+  hyper["lr"] = get_real(hyper, "lr") * lr_ratio;
   if (rule == "adamw") return make_adamw(matrices, hyper, get_real(hyper, "lr"), "aux_");
   if (rule == "frozen") return nullptr;
   if (rule == "pion") {
@@ -51,12 +52,17 @@ std::unique_ptr<torch::optim::Optimizer> make_part(const std::string& rule, cons
 }
 
 std::unique_ptr<RoutedOptimizer> make(const std::vector<Parameter>& parameters, const Values& hyper) {
-  std::map<std::string, std::vector<Parameter>> by_rule;
-  for (const auto& p : matrices_of(parameters)) by_rule[get_text(hyper, module_of(p.modality))].push_back(p);
+  const double action_ratio = get_real(hyper, "action_lr_ratio");
+  std::map<std::pair<std::string, bool>, std::vector<Parameter>> by_rule;  // and whether the rate is the head's own
+  for (const auto& p : matrices_of(parameters))
+    by_rule[{get_text(hyper, module_of(p.modality)), p.modality == Modality::kAction && action_ratio != 1}].push_back(
+        p);
   std::vector<RoutedOptimizer::Part> parts;
   for (const auto& rule : kRules)
-    if (const auto it = by_rule.find(rule); it != by_rule.end())
-      parts.push_back({rule, make_part(rule, it->second, hyper)});
+    for (const bool own_rate : {false, true})
+      if (const auto it = by_rule.find({rule, own_rate}); it != by_rule.end())
+        parts.push_back(
+            {own_rate ? rule + "_action" : rule, make_part(rule, it->second, hyper, own_rate ? action_ratio : 1)});
   parts.push_back({"auxiliary", make_auxiliary(parameters, hyper)});
   return std::make_unique<RoutedOptimizer>(std::move(parts), parameters);
 }
@@ -85,6 +91,8 @@ OptimizerEntry modules_entry() {
                          rule("language", "muon", "optimizer of the language module's matrices"),
                          rule("action", "pion", "optimizer of the action head's matrices"),
                          rule("other", "muon", "optimizer of all other matrices: connectors")};
+  info.table.settings.push_back(
+      real_setting("action_lr_ratio", 1.0, 0, 1e3, "learning rate of the action head's matrices, as a multiple of lr"));
   const auto shared = matrix_settings();
   info.table.settings.insert(info.table.settings.end(), shared.begin(), shared.end());
   info.table.settings.push_back(

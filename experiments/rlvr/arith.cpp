@@ -30,8 +30,8 @@ RunOutcome run_rl(RunContext& context) {
 SuiteEntry suite_of(const Family& family) {
   SuiteInfo info;
   info.name = family.name;
-  // 2: draws belong to the sequence, not to the batch. 3 and 2: decoding rounds in another order.
-  info.version = family.name == "rlvr/arith" ? 4 : 3;
+  // Since 2: draws belong to the sequence, decoding and then training round in another order.
+  info.version = family.name == "rlvr/arith" ? 5 : 4;
   info.title = "RLVR on " + family.title;
   info.help = "GRPO or GMPO on a small Qwen3-architecture decoder, " + family.help + ", warm start shared by all arms";
   info.primary_metric = "evaluation/validation/sampled";

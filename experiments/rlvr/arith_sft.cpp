@@ -126,8 +126,8 @@ RunOutcome run_sft(RunContext& context) {
 SuiteEntry suite_of(const Family& family) {
   SuiteInfo info;
   info.name = family.warm_start();
-  // 2: draws belong to the sequence, not to the batch. 3 and 2: decoding rounds in another order.
-  info.version = family.name == "rlvr/arith" ? 4 : 3;
+  // Since 2: draws belong to the sequence, decoding and then training round in another order.
+  info.version = family.name == "rlvr/arith" ? 5 : 4;
   info.title = "Supervised warm start on " + family.title;
   info.help = "four demonstration styles, one of which will be rewarded; shared by all arms of a seed";
   info.takes_optimizer = false;

@@ -307,6 +307,21 @@ TEST(Modules, HeadsConcernPionsMatricesAlone) {
   }
 }
 
+TEST(Modules, ARateOfItsOwnIsTheHeadsMatricesAlone) {
+  const Values shared = {
+      {"preset", std::string("pion-vla")}, {"lr", .01}, {"weight_decay", 0.0}, {"action", std::string("muon")}};
+  auto own = shared;
+  own["action_lr_ratio"] = 3.0;
+  const auto before = stirred(HeadKind::kL1, torch::kFloat32).parameters();
+  const auto one = trained("modules", shared, 1), three = trained("modules", own, 1);
+  for (std::size_t i = 0; i < before.size(); ++i) {
+    const bool is_heads = before[i].modality == Modality::kAction && optim::is_matrix(before[i].role);
+    const auto change = one[i].tensor - before[i].tensor;
+    EXPECT_TRUE(torch::allclose(three[i].tensor - before[i].tensor, (is_heads ? 3 : 1) * change, 1e-3, 1e-6))
+        << before[i].name;
+  }
+}
+
 TEST(Modules, AFrozenHeadKeepsItsMatricesAndTrainsTheRest) {
   const auto before = stirred(HeadKind::kL1, torch::kFloat32).parameters();
   const auto after =

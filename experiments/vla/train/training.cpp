@@ -215,7 +215,7 @@ RunOutcome run_training(RunContext& context) {
 
 SuiteEntry training_suite(const TaskSuite& tasks) {
   SuiteInfo info;
-  info.version = 2;
+  info.version = 3;
   info.name = tasks.name;
   info.title = "Robot policies, " + tasks.title;
   info.help = "behaviour cloning in the spirit of " + tasks.counterpart +
