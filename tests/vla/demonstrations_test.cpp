@@ -184,6 +184,14 @@ TEST_F(BadFile, NamesAreCheckedBeforeTheFileIsOpened) {
   EXPECT_THAT(error_of([&] { load_demonstration_folder(folder_.path()); }), HasSubstr("no *_demo.hdf5"));
 }
 
+TEST_F(BadFile, AFolderWithoutATasksFileNamesIt) {
+  std::ofstream(folder_.path() / "put_it_down_demo.hdf5") << "whatever";
+  EXPECT_THAT(error_of([&] {
+                load_demonstration_folder(folder_.path(), {.tasks = {"put_it_down", "open_it"}});
+              }),
+              HasSubstr(": open_it_demo.hdf5 is missing"));
+}
+
 TEST(Png, IsReadBackByPython) {
   const TemporaryFolder folder;
   const auto path = folder.path() / "a.png";

@@ -254,6 +254,9 @@ std::vector<TaskDemonstrations> load_demonstration_folder(const fs::path& folder
   for (const auto& entry : fs::directory_iterator(folder, error))
     if (entry.path().filename().string().ends_with(kSuffix)) paths.push_back(entry.path());
   if (paths.empty()) throw UserError(folder.string() + ": no *" + std::string(kSuffix) + " in this folder");
+  for (const auto& task : options.tasks)
+    if (std::ranges::find(paths, folder / (task + std::string(kSuffix))) == paths.end())
+      throw UserError(folder.string() + ": " + task + std::string(kSuffix) + " is missing; record or copy it again");
   std::ranges::sort(paths);
   std::vector<TaskDemonstrations> out;
   for (const auto& path : paths) out.push_back(load_demonstrations(path, options));

@@ -66,8 +66,9 @@ struct TaskDemonstrations {
 };
 
 struct LoadOptions {
-  bool drop_noops = true;  ///< OpenVLA's rule: |first six| < 1e-4 and the gripper as before
-  int most = -1;           ///< demonstrations; -1: all
+  bool drop_noops = true;               ///< OpenVLA's rule: |first six| < 1e-4 and the gripper as before
+  int most = -1;                        ///< demonstrations; -1: all
+  std::vector<std::string> tasks = {};  ///< of a folder: whose files must be there
 };
 
 /// Throws UserError for a file that is missing, damaged, empty or of other shapes; nothing is returned by halves.

@@ -27,6 +27,12 @@ Augmentation augmentation_of(const std::string& name) {
   return name == "none" ? Augmentation::kNone : name == "crop" ? Augmentation::kCrop : Augmentation::kFull;
 }
 
+std::vector<std::string> names_of(const std::vector<SuiteTask>& tasks) {
+  std::vector<std::string> out;
+  for (const auto& task : tasks) out.push_back(task.file.name);
+  return out;
+}
+
 Policy start_policy(RunContext& context, const std::filesystem::path& base) {
   const Values& s = context.settings();
   Policy policy(policy_config(s, Vocabulary::of_all_suites().words()), static_cast<std::uint64_t>(get_int(s, "seed")),
@@ -47,7 +53,8 @@ class Training {
         base_(context.input(base_of(suite_))),
         policy_(start_policy(context, base_)),
         normaliser_(Normaliser::load(base_ / "normaliser.json")),
-        data_(load_demonstration_folder(base_), normaliser_, policy_, get_int(s_, "image_size")),
+        data_(load_demonstration_folder(base_, {.tasks = names_of(tasks_)}), normaliser_, policy_,
+              get_int(s_, "image_size")),
         lr_(get_real(context.hyper(), "lr")) {
     for (const auto& p : policy_.parameters()) tensors_.push_back(p.tensor);
     optimizer_ = optim::find_optimizer(context.request.config.optimizer).make(policy_.parameters(), context.hyper());
