@@ -110,11 +110,15 @@ Json vega_lite(Json body) {
   return body;
 }
 
-Json arm_color_encoding(const std::vector<ArmStyle>& styles) {
+namespace {
+
+/// Arms in their order, each with its `value`; one legend for all encodings of a chart.
+template <class Value>
+Json arm_encoding(const std::vector<ArmStyle>& styles, Value ArmStyle::*value) {
   Json domain = Json::array(), range = Json::array();
   for (const auto& style : styles) {
     domain.push_back(style.arm);
-    range.push_back(style.color);
+    range.push_back(style.*value);
   }
   return {{"field", "arm"},
           {"type", "nominal"},
@@ -124,18 +128,14 @@ Json arm_color_encoding(const std::vector<ArmStyle>& styles) {
            {{"title", nullptr}, {"orient", "top"}, {"columns", legend_columns(styles)}, {"symbolType", "stroke"}}}};
 }
 
+}  // namespace
+
+Json arm_color_encoding(const std::vector<ArmStyle>& styles) {
+  return arm_encoding(styles, &ArmStyle::color);
+}
+
 Json arm_dash_encoding(const std::vector<ArmStyle>& styles) {
-  Json domain = Json::array(), range = Json::array();
-  for (const auto& style : styles) {
-    domain.push_back(style.arm);
-    range.push_back(style.dash);
-  }
-  return {{"field", "arm"},
-          {"type", "nominal"},
-          {"sort", nullptr},
-          {"scale", {{"domain", domain}, {"range", range}}},
-          {"legend",
-           {{"title", nullptr}, {"orient", "top"}, {"columns", legend_columns(styles)}, {"symbolType", "stroke"}}}};
+  return arm_encoding(styles, &ArmStyle::dash);
 }
 
 }  // namespace pionbench

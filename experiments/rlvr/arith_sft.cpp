@@ -8,6 +8,7 @@
 #include "experiments/rlvr/family.h"
 #include "experiments/rlvr/settings.h"
 #include "experiments/suite.h"
+#include "experiments/worker/training_loop.h"
 
 namespace pionbench {
 namespace {
@@ -78,11 +79,7 @@ RunOutcome run_sft(RunContext& context) {
   setup.stop();
 
   const auto& demos = data.demonstrations;
-  for (std::int64_t step = resumed + 1; step <= steps; ++step) {
-    if (context.stop_requested()) {
-      save_state(step - 1);
-      return {RunStatus::kInterrupted, step - 1};
-    }
+  const auto train = [&](std::int64_t step) -> std::optional<std::string> {
     PhaseTimer timer(context.events, step, "train", cuda);
     std::vector<const Demonstration*> rows;
     for (std::int64_t i = 0; i < batch; ++i) rows.push_back(&demos[order() % demos.size()]);
@@ -95,14 +92,15 @@ RunOutcome run_sft(RunContext& context) {
     optimizer.step();
     const double value = loss.item<double>();
     timer.stop();
-    if (!std::isfinite(value))
-      return {RunStatus::kDiverged, step, "the loss is not finite at step " + std::to_string(step)};
+    if (!std::isfinite(value)) return "the loss is not finite at step " + std::to_string(step);
     if (step % 10 == 0 || step == steps) {
       context.events.metric(step, {{"loss", value}});
       context.events.progress(step, steps);
     }
-    if (context.checkpoint.is_due()) save_state(step);
-  }
+    return std::nullopt;
+  };
+  auto outcome = run_steps(context, {.resumed = resumed, .steps = steps, .step = train, .save = save_state});
+  if (outcome.status != RunStatus::kDone) return outcome;
   EvaluateOptions evaluation;
   evaluation.seed = seed;
   evaluation.max_new_tokens = get_int(s, "max_new_tokens");
@@ -120,7 +118,7 @@ RunOutcome run_sft(RunContext& context) {
                            "test.jsonl", "demonstrations.jsonl"})
     context.events.artifact("warm_start", std::string("artifacts/") + name,
                             static_cast<std::int64_t>(std::filesystem::file_size(context.artifacts() / name)));
-  return {RunStatus::kDone, steps};
+  return outcome;
 }
 
 SuiteEntry suite_of(const Family& family) {

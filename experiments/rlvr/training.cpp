@@ -7,13 +7,11 @@
 #include "experiments/rlvr/evaluate.h"
 #include "experiments/rlvr/gradient_snr.h"
 #include "experiments/worker/probe.h"
+#include "experiments/worker/training_loop.h"
 #include "optim/registry.h"
 
 namespace pionbench::rlvr {
 namespace {
-
-// A run whose gradients stay non-finite this long will not come back.
-constexpr int kPatience = 10;
 
 PolicyLossOptions loss_options(const Values& s) {
   PolicyLossOptions out;
@@ -121,20 +119,16 @@ class Training {
       if (initial_) initial_->report(context_.events);
       evaluate_at(0);
     }
-    for (std::int64_t step = resumed_ + 1; step <= steps_; ++step) {
-      if (context_.stop_requested()) {
-        save(step - 1);
-        return {RunStatus::kInterrupted, step - 1};
-      }
-      train_step(step);
-      if (bad_gradients_ >= kPatience)
-        return {RunStatus::kDiverged, step,
-                "the gradient has not been finite for " + std::to_string(kPatience) + " updates"};
-      if (step % get_int(s_, "eval_every") == 0 || step == steps_) evaluate_at(step);
-      context_.events.progress(step, steps_);
-      if (context_.checkpoint.is_due()) save(step);
-    }
-    return {RunStatus::kDone, steps_};
+    return run_steps(context_, {.resumed = resumed_,
+                                .steps = steps_,
+                                .step = [&](std::int64_t step) -> std::optional<std::string> {
+                                  train_step(step);
+                                  if (auto reason = hopeless(bad_gradients_)) return reason;
+                                  if (step % get_int(s_, "eval_every") == 0 || step == steps_) evaluate_at(step);
+                                  context_.events.progress(step, steps_);
+                                  return std::nullopt;
+                                },
+                                .save = [&](std::int64_t step) { save(step); }});
   }
 
  private:

@@ -6,6 +6,7 @@
 #include "harness/bench/machine.h"
 #include "harness/bench/other_work.h"
 #include "harness/bench/sitting.h"
+#include "harness/cli/source_options.h"
 #include "harness/cli/verbs.h"
 #include "results/grid.h"
 #include "results/stats/aggregate.h"
@@ -107,14 +108,7 @@ const Verb kBenchVerb = {
       app.add_option("--rounds", options->rounds, "processes per program; each gives one sample")
           ->check(CLI::Range(1, 1000))
           ->capture_default_str();
-      app.add_option("--repetitions", options->source.repetitions, "within a process; their median is its sample")
-          ->check(CLI::Range(1, 1000))
-          ->capture_default_str();
-      app.add_option("--filter", options->source.filter, "regular expression: which benchmarks of a program");
-      app.add_option("--min-time", options->source.min_time, "seconds per benchmark; 0 is the program's own")
-          ->check(CLI::NonNegativeNumber);
-      app.add_option("--threads", options->source.threads, "OpenMP threads of a program; 0: as it is, all cores")
-          ->check(CLI::Range(0, 4096));
+      add_source_options(app, options->source);
       app.add_option("--revision", options->revision, "what was measured; otherwise the git commit here");
       app.add_option("--machine", options->machine, "where a file was measured, if that is not to be read from it");
       app.add_flag("--quick", options->is_quick, "measure and print, keep nothing");

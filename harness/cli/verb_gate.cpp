@@ -5,6 +5,7 @@
 #include "core/files.h"
 #include "harness/bench/other_work.h"
 #include "harness/bench/sitting.h"
+#include "harness/cli/source_options.h"
 #include "harness/cli/verbs.h"
 #include "results/gate/gate.h"
 #include "results/grid.h"
@@ -175,14 +176,7 @@ const Verb kGateVerb = {
       app.add_option("--looks", options->rules.looks, "times that an undecided suspect is measured again")
           ->check(CLI::Range(1, 20))
           ->capture_default_str();
-      app.add_option("--repetitions", options->source.repetitions, "within a process; their median is its sample")
-          ->check(CLI::Range(1, 1000))
-          ->capture_default_str();
-      app.add_option("--filter", options->source.filter, "regular expression: which benchmarks of a program");
-      app.add_option("--min-time", options->source.min_time, "seconds per benchmark; 0 is the program's own")
-          ->check(CLI::NonNegativeNumber);
-      app.add_option("--threads", options->source.threads, "OpenMP threads of a program; 0: as it is, all cores")
-          ->check(CLI::Range(0, 4096));
+      add_source_options(app, options->source);
       app.add_option("--alpha", options->rules.alpha, "level of the deciding test")
           ->check(CLI::Range(1e-6, 0.5))
           ->capture_default_str();

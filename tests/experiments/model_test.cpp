@@ -246,6 +246,24 @@ TEST_P(FusedParts, ComputeWhatTorchComputesValuesAndGradients) {
   }
 }
 
+TEST(FusedPartsInThreads, DoNotDependOnTheNumberOfThreads) {
+  const auto gradients_with = [](int threads) {
+    const int before = torch::get_num_threads();
+    torch::set_num_threads(threads);
+    torch::manual_seed(5);
+    const auto x = torch::randn({3000, 96}).set_requires_grad(true), weight = torch::rand({96}).set_requires_grad(true);
+    const auto heads = torch::randn({3000, 8, 24}).set_requires_grad(true),
+               norm = torch::rand({24}).set_requires_grad(true);
+    const auto angles = torch::randn({3000, 1, 24});
+    const auto y = normalise_and_rotate(heads, norm, norm, angles.cos(), angles.sin(), 4, 1e-6);
+    (rms_norm(x, weight, 1e-6).square().sum() + y.square().sum() + kernels::gelu_tanh(x).sum()).backward();
+    torch::set_num_threads(before);
+    return std::vector<torch::Tensor>{x.grad(), weight.grad(), heads.grad(), norm.grad()};
+  };
+  const auto one = gradients_with(1), three = gradients_with(3);
+  for (std::size_t i = 0; i < one.size(); ++i) EXPECT_TRUE(torch::equal(one[i], three[i])) << i;
+}
+
 TEST(Qwen3, GradientCheckpointingRespectsFrozenParameters) {
   auto model = make();
   const auto tokens = torch::randint(3, 23, {2, 6});

@@ -80,13 +80,20 @@ PIONBENCH_CLONES void rotate_back_row(const float* dy, const float* cos, const f
   }
 }
 
-/// Sums of a parallel loop: each thread its own row, then one sum.
-struct Sums {
-  explicit Sums(std::int64_t width) : rows(torch::zeros({at::get_num_threads(), width})) {}
-  float* mine() { return rows.data_ptr<float>() + at::get_thread_num() * rows.size(1); }
-  torch::Tensor sum() const { return rows.size(0) == 1 ? rows[0] : rows.sum(0); }
-  torch::Tensor rows;
-};
+/// Runs `row(r, sums)` for every row; what is added to sums [width] is summed over all rows. In blocks of a fixed size,
+/// so that the sum does not depend on the number of threads.
+template <class Row>
+torch::Tensor sum_over_rows(std::int64_t rows, std::int64_t width, std::int64_t numbers_per_row, const Row& row) {
+  constexpr std::int64_t kBlock = 512;
+  const auto blocks = (rows + kBlock - 1) / kBlock;
+  const auto sums = torch::zeros({blocks, width});
+  at::parallel_for(0, blocks, grain(kBlock * numbers_per_row), [&](std::int64_t begin, std::int64_t end) {
+    for (std::int64_t b = begin; b < end; ++b)
+      for (std::int64_t r = b * kBlock; r < std::min(rows, (b + 1) * kBlock); ++r)
+        row(r, sums.data_ptr<float>() + b * width);
+  });
+  return blocks == 1 ? sums[0] : sums.sum(0);
+}
 
 struct RmsNorm : torch::autograd::Function<RmsNorm> {
   static torch::Tensor forward(AutogradContext* context, const torch::Tensor& x, const torch::Tensor& weight,
@@ -104,14 +111,11 @@ struct RmsNorm : torch::autograd::Function<RmsNorm> {
     const double eps = context->saved_data["eps"].toDouble();
     const auto width = x.size(-1);
     auto dx = torch::empty_like(x);
-    Sums dweight(width);
-    at::parallel_for(0, x.numel() / width, grain(4 * width), [&](std::int64_t begin, std::int64_t end) {
-      for (std::int64_t r = begin; r < end; ++r)
-        rms_norm_backward_row(x.data_ptr<float>() + r * width, weight.data_ptr<float>(),
-                              dy.data_ptr<float>() + r * width, eps, width, dx.data_ptr<float>() + r * width,
-                              dweight.mine());
+    const auto dweight = sum_over_rows(x.numel() / width, width, 4 * width, [&](std::int64_t r, float* sums) {
+      rms_norm_backward_row(x.data_ptr<float>() + r * width, weight.data_ptr<float>(), dy.data_ptr<float>() + r * width,
+                            eps, width, dx.data_ptr<float>() + r * width, sums);
     });
-    return {dx, dweight.sum(), {}};
+    return {dx, dweight, {}};
   }
 };
 
@@ -171,25 +175,24 @@ struct NormaliseAndRotate : torch::autograd::Function<NormaliseAndRotate> {
     const auto all = heads.size(-2), size = heads.size(-1), turned = (all + query_heads) / 2, angles = cos.size(0);
     const float* weights[] = {q_norm.data_ptr<float>(), k_norm.data_ptr<float>()};
     auto dx = torch::empty_like(heads);
-    Sums dweights(2 * size);
-    at::parallel_for(0, heads.numel() / (all * size), grain(8 * all * size), [&](std::int64_t begin, std::int64_t end) {
-      std::vector<float> unturned(static_cast<std::size_t>(size));
-      float* sums = dweights.mine();
-      for (std::int64_t r = begin; r < end; ++r) {
-        const auto at = r * all * size, angle = r % angles * size;
-        const float *x = heads.data_ptr<float>() + at, *d = dy.data_ptr<float>() + at;
-        float* out = dx.data_ptr<float>() + at;
-        for (std::int64_t h = 0; h < turned; ++h) {
-          const bool is_key = h >= query_heads;
-          rotate_back_row(d + h * size, cos.data_ptr<float>() + angle, sin.data_ptr<float>() + angle, size / 2,
-                          unturned.data());
-          rms_norm_backward_row(x + h * size, weights[is_key], unturned.data(), eps, size, out + h * size,
-                                sums + is_key * size);
-        }
-        std::copy(d + turned * size, d + all * size, out + turned * size);
-      }
-    });
-    const auto sums = dweights.sum();
+    const auto sums =
+        sum_over_rows(heads.numel() / (all * size), 2 * size, 8 * all * size, [&](std::int64_t r, float* dnorms) {
+          constexpr std::int64_t kMostHere = 512;
+          float here[kMostHere];
+          std::vector<float> elsewhere(static_cast<std::size_t>(size > kMostHere ? size : 0));
+          float* unturned = size > kMostHere ? elsewhere.data() : here;
+          const auto at = r * all * size, angle = r % angles * size;
+          const float *x = heads.data_ptr<float>() + at, *d = dy.data_ptr<float>() + at;
+          float* out = dx.data_ptr<float>() + at;
+          for (std::int64_t h = 0; h < turned; ++h) {
+            const bool is_key = h >= query_heads;
+            rotate_back_row(d + h * size, cos.data_ptr<float>() + angle, sin.data_ptr<float>() + angle, size / 2,
+                            unturned);
+            rms_norm_backward_row(x + h * size, weights[is_key], unturned, eps, size, out + h * size,
+                                  dnorms + is_key * size);
+          }
+          std::copy(d + turned * size, d + all * size, out + turned * size);
+        });
     return {dx, sums.narrow(0, 0, size), sums.narrow(0, size, size), {}, {}, {}, {}};
   }
 };

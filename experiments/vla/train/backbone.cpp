@@ -26,6 +26,7 @@
 #include "experiments/vla/sim/vector_env.h"
 #include "experiments/vla/train/dataset.h"
 #include "experiments/vla/train/suites.h"
+#include "experiments/worker/training_loop.h"
 
 namespace pionbench::vla {
 namespace {
@@ -207,11 +208,7 @@ class Pretraining {
     const bool cuda = context_.device.is_cuda();
     if (context_.checkpoint.resumed_from() < 0)
       context_.events.metric(0, {{"frames", static_cast<double>(frames_.count())}});
-    for (std::int64_t step = resumed_ + 1; step <= steps; ++step) {
-      if (context_.stop_requested()) {
-        save(step - 1);
-        return {RunStatus::kInterrupted, step - 1};
-      }
+    const auto train = [&](std::int64_t step) -> std::optional<std::string> {
       PhaseTimer timer(context_.events, step, "train", cuda);
       std::vector<std::int64_t> rows;
       for (std::int64_t i = 0; i < batch; ++i) rows.push_back(train_[order_() % train_.size()]);
@@ -227,15 +224,17 @@ class Pretraining {
       optimizer_->step();
       const double value = loss.item<double>();
       timer.stop();
-      if (!std::isfinite(value))
-        return {RunStatus::kDiverged, step, "the loss is not finite at step " + std::to_string(step)};
+      if (!std::isfinite(value)) return "the loss is not finite at step " + std::to_string(step);
       if (step % 10 == 0 || step == steps) {
         context_.events.metric(step, {{"loss", value}});
         context_.events.progress(step, steps);
       }
       if (step % 500 == 0 || step == steps) report(step);
-      if (context_.checkpoint.is_due()) save(step);
-    }
+      return std::nullopt;
+    };
+    auto outcome = run_steps(
+        context_, {.resumed = resumed_, .steps = steps, .step = train, .save = [&](std::int64_t step) { save(step); }});
+    if (outcome.status != RunStatus::kDone) return outcome;
     const PhaseTimer timer(context_.events, steps, "save", cuda);
     make_directories(context_.artifacts());
     policy_.save(context_.artifacts(), /*backbone_only=*/true);
@@ -243,7 +242,7 @@ class Pretraining {
     for (const char* name : {"policy.json", "model.safetensors", "normaliser.json"})
       context_.events.artifact("backbone", std::string("artifacts/") + name,
                                static_cast<std::int64_t>(std::filesystem::file_size(context_.artifacts() / name)));
-    return {RunStatus::kDone, steps};
+    return outcome;
   }
 
  private:

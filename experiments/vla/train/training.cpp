@@ -13,14 +13,13 @@
 #include "experiments/vla/train/rollout.h"
 #include "experiments/vla/train/suites.h"
 #include "experiments/worker/probe.h"
+#include "experiments/worker/training_loop.h"
 #include "optim/registry.h"
 #include "optim/spectral/metrics.h"
 
 namespace pionbench::vla {
 namespace {
 
-// A run whose gradients stay non-finite this long will not come back.
-constexpr int kPatience = 10;
 constexpr int kFirstValidationInit = 500;
 
 Augmentation augmentation_of(const std::string& name) {
@@ -67,22 +66,20 @@ class Training {
 
   RunOutcome run() {
     if (context_.checkpoint.resumed_from() < 0) spectra(0);
-    for (std::int64_t step = resumed_ + 1; step <= steps_; ++step) {
-      if (context_.stop_requested()) {
-        save(step - 1);
-        return {RunStatus::kInterrupted, step - 1};
-      }
-      train_step(step);
-      if (bad_gradients_ >= kPatience)
-        return {RunStatus::kDiverged, step,
-                "the gradient has not been finite for " + std::to_string(kPatience) + " steps"};
-      if (step % get_int(s_, "eval_every") == 0 || step == steps_) evaluate(step);
-      context_.events.progress(step, steps_);
-      if (context_.checkpoint.is_due()) save(step);
-    }
+    auto outcome = run_steps(context_, {.resumed = resumed_,
+                                        .steps = steps_,
+                                        .step = [&](std::int64_t step) -> std::optional<std::string> {
+                                          train_step(step);
+                                          if (auto reason = hopeless(bad_gradients_)) return reason;
+                                          if (step % get_int(s_, "eval_every") == 0 || step == steps_) evaluate(step);
+                                          context_.events.progress(step, steps_);
+                                          return std::nullopt;
+                                        },
+                                        .save = [&](std::int64_t step) { save(step); }});
+    if (outcome.status != RunStatus::kDone) return outcome;
     spectra(steps_);
     leave_policy();
-    return {RunStatus::kDone, steps_};
+    return outcome;
   }
 
  private:
