@@ -447,6 +447,8 @@ void SlurmExecutor::reconcile_gone(Job& job, const QueueRow* row) {
       if (job.attached) return submit_again(job, "it did not get back into the queue");
       const auto log = batch_folder(out_, job.lease.batch) / ("task-" + std::to_string(job.lease.task) + ".log");
       const std::string said = last_line(tail_of(log, 0));
+      // A node that fails while its job begins may leave the job FAILED and say so only here.
+      if (said.find("DUE TO NODE FAILURE") != std::string::npos) return submit_again(job, "its node failed");
       end(job, {.outcome = "failed",
                 .reason = "the job ended (" + state +
                           ") before the run began: " + (said.empty() ? "see " + log.string() : said)});

@@ -382,6 +382,16 @@ TEST_F(SlurmTest, AScriptThatFailsBeforeTheRunBeginsSaysWhy) {
   EXPECT_THAT(report.failures[0].reason, HasSubstr("before the run began: module: command not found"));
 }
 
+TEST_F(SlurmTest, ANodeThatFailsWhileAJobBeginsCostsNothing) {
+  const std::string once = (cluster_ / "node-failed").string();
+  site_.setup = "if [ ! -e " + once + " ]; then touch " + once +
+                "; echo 'slurmstepd: error: *** JOB 1 ON vm CANCELLED AT 2026-01-01T00:00:00 DUE TO NODE FAILURE, SEE "
+                "SLURMCTLD LOG FOR DETAILS ***' >&2; exit 1; fi";
+  const auto report = run(cells("ok"));
+  EXPECT_EQ(report.done, 2);
+  EXPECT_TRUE(report.failures.empty());
+}
+
 TEST_F(SlurmTest, AJobThatItsUserCancelledIsInterrupted) {
   const auto planned = cells("patient");
   const auto report = run_while(planned, [&] {
