@@ -4,9 +4,10 @@
 /// Everything else is shared: one lr, one decay, one scale for all of them (OPTML-Group/Pion does the same), unless
 /// action_lr_ratio gives the action head's matrices a rate of their own: updates of equal size are compared so. `k_p`
 /// and `heads` concern Pion's matrices, `rank` those of LowRankMuon, the betas of the rest those of AdamW, whose
-/// matrices take lr itself and not lr·aux_lr_ratio. Source  OPTML-Group/Pion,
-/// VLA/VLAAdapter/vla-scripts/finetune_pion.py and VLA/VLANeXt/scripts/train_pion.py; per-head
-///         Muon does not exist there.
+/// matrices take lr itself and not lr·aux_lr_ratio.
+///
+/// Source: OPTML-Group/Pion, VLA/VLAAdapter/vla-scripts/finetune_pion.py and VLA/VLANeXt/scripts/train_pion.py;
+/// per-head Muon does not exist there.
 
 #include <map>
 

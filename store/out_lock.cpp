@@ -16,16 +16,16 @@
 namespace pionbench {
 namespace {
 
-std::string holder_text(int fd) {
+/// The process that wrote itself down as the holder; 0: none did.
+int holder_pid(int fd) {
   char buffer[32];
   const ssize_t n = ::pread(fd, buffer, sizeof buffer, 0);
-  const std::string text(buffer, n > 0 ? static_cast<std::size_t>(n) : 0);
-  return text.substr(0, text.find('\n'));
+  int pid = 0;
+  if (n > 0) std::from_chars(buffer, buffer + n, pid);
+  return pid;
 }
 
-bool is_running(const std::string& holder) {
-  int pid = 0;
-  std::from_chars(holder.data(), holder.data() + holder.size(), pid);
+bool is_running(int pid) {
   return pid > 0 && (::kill(pid, 0) == 0 || errno == EPERM);
 }
 
@@ -36,7 +36,7 @@ bool take(int fd) {
   const auto began = std::chrono::steady_clock::now();
   while (::flock(fd, LOCK_EX | LOCK_NB) != 0) {
     if (errno != EWOULDBLOCK) return false;
-    const auto patience = is_running(holder_text(fd)) ? 100ms : 2000ms;
+    const auto patience = is_running(holder_pid(fd)) ? 100ms : 2000ms;
     if (std::chrono::steady_clock::now() - began > patience) {
       errno = EWOULDBLOCK;
       return false;
@@ -59,11 +59,11 @@ OutLock::OutLock(const std::filesystem::path& out) {
                     kInternal);
   if (!take(fd_)) {
     const int error = errno;
-    const std::string pid = holder_text(fd_);
+    const int pid = holder_pid(fd_);
     ::close(fd_);
     if (error != EWOULDBLOCK) throw UserError("cannot lock " + path.string() + ": " + std::strerror(error), kInternal);
-    throw UserError("another pionbench" + (pid.empty() ? "" : " (process " + pid + ")") + " is writing in " +
-                        out.string() + "; wait for it, or name another folder with --out",
+    throw UserError("another pionbench" + (pid > 0 ? " (process " + std::to_string(pid) + ")" : "") +
+                        " is writing in " + out.string() + "; wait for it, or name another folder with --out",
                     kInterrupted);
   }
   const std::string text = std::to_string(::getpid()) + "\n";
@@ -78,11 +78,7 @@ std::optional<int> OutLock::holder(const std::filesystem::path& out) {
   const int fd = ::open((out / "lock").c_str(), O_RDWR | O_CLOEXEC);
   if (fd < 0) return std::nullopt;
   const bool is_held = ::flock(fd, LOCK_EX | LOCK_NB) != 0 && errno == EWOULDBLOCK;
-  int pid = 0;
-  if (is_held) {
-    const std::string text = holder_text(fd);
-    std::from_chars(text.data(), text.data() + text.size(), pid);
-  }
+  const int pid = is_held ? holder_pid(fd) : 0;
   ::close(fd);
   return pid > 0 ? std::optional(pid) : std::nullopt;
 }

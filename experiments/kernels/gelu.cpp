@@ -39,13 +39,11 @@ PIONBENCH_CLONES void backward_row(const float* x, const float* dy, std::int64_t
   }
 }
 
-constexpr std::int64_t kGrain = 4096;  // numbers that are worth a thread
-
 struct GeluTanh : torch::autograd::Function<GeluTanh> {
   static torch::Tensor forward(AutogradContext* context, const torch::Tensor& x) {
     context->save_for_backward({x});
     auto out = torch::empty_like(x);
-    at::parallel_for(0, x.numel(), kGrain, [&](std::int64_t begin, std::int64_t end) {
+    at::parallel_for(0, x.numel(), grain(4), [&](std::int64_t begin, std::int64_t end) {
       forward_row(x.data_ptr<float>() + begin, end - begin, out.data_ptr<float>() + begin);
     });
     return out;
@@ -53,7 +51,7 @@ struct GeluTanh : torch::autograd::Function<GeluTanh> {
   static variable_list backward(AutogradContext* context, variable_list gradients) {
     const auto x = context->get_saved_variables()[0], dy = gradients[0].contiguous();
     auto out = torch::empty_like(x);
-    at::parallel_for(0, x.numel(), kGrain, [&](std::int64_t begin, std::int64_t end) {
+    at::parallel_for(0, x.numel(), grain(4), [&](std::int64_t begin, std::int64_t end) {
       backward_row(x.data_ptr<float>() + begin, dy.data_ptr<float>() + begin, end - begin,
                    out.data_ptr<float>() + begin);
     });

@@ -68,6 +68,17 @@ PIONBENCH_INLINE float square_sum(const float* x, std::int64_t n) {
   return out;
 }
 
+/// out ← rotated(x · factor · weight) · scale, halves against each other; out and x may not overlap.
+PIONBENCH_INLINE void rotate_scaled(const float* x, float factor, const float* weight, const float* cos,
+                                    const float* sin, std::int64_t size, float scale, float* out) {
+  const auto half = size / 2;
+  for (std::int64_t i = 0; i < half; ++i) {
+    const float a = x[i] * factor * weight[i], b = x[half + i] * factor * weight[half + i];
+    out[i] = (a * cos[i] - b * sin[i]) * scale;
+    out[half + i] = (b * cos[half + i] + a * sin[half + i]) * scale;
+  }
+}
+
 /// Rows of a parallel loop: a thread is worth some ten thousand numbers.
 inline std::int64_t grain(std::int64_t numbers_per_row) {
   return std::max<std::int64_t>(1, 16384 / std::max<std::int64_t>(1, numbers_per_row));

@@ -95,9 +95,9 @@ TokenLogProbs completion_logp(const Qwen3& model, const Rollout& rollout, const 
   const auto valid = offsets < lengths.unsqueeze(1);                            // [B, C]
   const auto at = (prompts.unsqueeze(1) + offsets).clamp_max(total - 1);        // [B, C]
   const auto batch = at.size(0);
-  const auto packed = pack(tokens, prompts + lengths - 1, prompts.minimum(prompts + lengths - 1));
+  const auto packed = pack(tokens, prompts + lengths - 1, prompts);
   const auto hidden = model.forward(packed);  // [n, D]
-  const auto before = packed.sequences.gather(1, (at - 1).clamp_max(packed.sequences.size(1) - 1)).masked_select(valid);
+  const auto before = packed.sequences.gather(1, at - 1).masked_select(valid);
   auto logits = model.logits(torch::embedding(hidden, before)).to(torch::kFloat32);  // [tokens, V]
   if (temperature != 1) logits = logits / temperature;
   const auto targets = tokens.gather(1, at).masked_select(valid);

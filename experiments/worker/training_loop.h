@@ -23,7 +23,11 @@ struct TrainingLoop {
 /// checkpoint is due, it saves.
 RunOutcome run_steps(RunContext& context, const TrainingLoop& loop);
 
-/// The reason of a run whose last `count` gradients were not finite, once that is ten: it will not come back.
-std::optional<std::string> hopeless(int count);
+/// The step of a training with evaluations: `train` gives the number of its last gradients that were not finite, and at
+/// ten of them the run will not come back; `evaluate` follows every `eval_every` steps and the last, then progress.
+std::function<std::optional<std::string>(std::int64_t)> evaluated_step(RunContext& context, std::int64_t steps,
+                                                                       std::int64_t eval_every,
+                                                                       std::function<int(std::int64_t)> train,
+                                                                       std::function<void(std::int64_t)> evaluate);
 
 }  // namespace pionbench

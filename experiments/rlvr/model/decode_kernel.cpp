@@ -14,17 +14,9 @@ using namespace kernels;
 
 namespace {
 
-/// out ← rotated(x / rms(x) · weight); out and x may not overlap. Halves of a head are rotated against each other.
-PIONBENCH_INLINE void normalise_and_rotate(const float* x, const float* weight, double eps, const float* cos,
-                                           const float* sin, std::int64_t size, float scale, float* out) {
-  const auto factor =
-      static_cast<float>(1 / std::sqrt(static_cast<double>(square_sum(x, size)) / static_cast<double>(size) + eps));
-  const auto half = size / 2;
-  for (std::int64_t i = 0; i < half; ++i) {
-    const float a = x[i] * factor * weight[i], b = x[half + i] * factor * weight[half + i];
-    out[i] = (a * cos[i] - b * sin[i]) * scale;
-    out[half + i] = (b * cos[half + i] + a * sin[half + i]) * scale;
-  }
+/// 1 / √(mean x² + eps).
+PIONBENCH_INLINE float inverse_rms(const float* x, std::int64_t size, double eps) {
+  return static_cast<float>(1 / std::sqrt(static_cast<double>(square_sum(x, size)) / static_cast<double>(size) + eps));
 }
 
 /// Sums of the lanes of four vectors, each as four partial sums: [a₀..a₃ b₀..b₃ c₀..c₃ d₀..d₃].
@@ -166,12 +158,14 @@ PIONBENCH_CLONES void attend_slot(const AttentionSizes& s, const float* qkv, con
   const auto scale = static_cast<float>(1 / std::sqrt(static_cast<double>(size)));
   float *q = scratch, *scores = scratch + s.query_heads * size;
   for (std::int64_t h = 0; h < s.query_heads; ++h)
-    normalise_and_rotate(qkv + h * size, norms + h * size, eps, cos, sin, size, scale, q + h * size);
+    rotate_scaled(qkv + h * size, inverse_rms(qkv + h * size, size, eps), norms + h * size, cos, sin, size, scale,
+                  q + h * size);
   const auto length = position + 1;
   for (std::int64_t h = 0; h < s.kv_heads; ++h) {
     float *k = keys + h * s.capacity * size, *v = values + h * s.capacity * size;
     const auto at = s.query_heads + h;
-    normalise_and_rotate(qkv + at * size, norms + at * size, eps, cos, sin, size, 1, k + position * size);
+    rotate_scaled(qkv + at * size, inverse_rms(qkv + at * size, size, eps), norms + at * size, cos, sin, size, 1,
+                  k + position * size);
     std::copy_n(qkv + (at + s.kv_heads) * size, size, v + position * size);
     const float* next = k + s.capacity * size;  // of the next head, or of the next slot's first
     for (std::int64_t g = 0; g < groups;) {
@@ -192,8 +186,7 @@ PIONBENCH_CLONES void attend_slot(const AttentionSizes& s, const float* qkv, con
 }
 
 PIONBENCH_CLONES void normalise_row(const float* x, const float* weight, double eps, std::int64_t width, float* out) {
-  const auto factor =
-      static_cast<float>(1 / std::sqrt(static_cast<double>(square_sum(x, width)) / static_cast<double>(width) + eps));
+  const float factor = inverse_rms(x, width, eps);
   for (std::int64_t j = 0; j < width; ++j) out[j] = x[j] * factor * weight[j];
 }
 

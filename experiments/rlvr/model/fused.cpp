@@ -64,12 +64,8 @@ PIONBENCH_CLONES void silu_times_backward_row(const float* gate, const float* up
 }
 
 PIONBENCH_CLONES void rotate_row(const float* x, float factor, const float* weight, const float* cos, const float* sin,
-                                 std::int64_t half, float* out) {
-  for (std::int64_t i = 0; i < half; ++i) {
-    const float a = x[i] * factor * weight[i], b = x[half + i] * factor * weight[half + i];
-    out[i] = a * cos[i] - b * sin[i];
-    out[half + i] = b * cos[half + i] + a * sin[half + i];
-  }
+                                 std::int64_t size, float* out) {
+  rotate_scaled(x, factor, weight, cos, sin, size, 1, out);
 }
 
 PIONBENCH_CLONES void rotate_back_row(const float* dy, const float* cos, const float* sin, std::int64_t half,
@@ -160,7 +156,7 @@ struct NormaliseAndRotate : torch::autograd::Function<NormaliseAndRotate> {
         const auto angle = r % angles * size;
         for (std::int64_t h = 0; h < turned; ++h)
           rotate_row(x + h * size, inverse_rms(x + h * size, size, eps), weights[h >= query_heads],
-                     cos.data_ptr<float>() + angle, sin.data_ptr<float>() + angle, size / 2, y + h * size);
+                     cos.data_ptr<float>() + angle, sin.data_ptr<float>() + angle, size, y + h * size);
         std::copy(x + turned * size, x + all * size, y + turned * size);
       }
     });

@@ -68,13 +68,13 @@ class Training {
     if (context_.checkpoint.resumed_from() < 0) spectra(0);
     auto outcome = run_steps(context_, {.resumed = resumed_,
                                         .steps = steps_,
-                                        .step = [&](std::int64_t step) -> std::optional<std::string> {
-                                          train_step(step);
-                                          if (auto reason = hopeless(bad_gradients_)) return reason;
-                                          if (step % get_int(s_, "eval_every") == 0 || step == steps_) evaluate(step);
-                                          context_.events.progress(step, steps_);
-                                          return std::nullopt;
-                                        },
+                                        .step = evaluated_step(
+                                            context_, steps_, get_int(s_, "eval_every"),
+                                            [&](std::int64_t step) {
+                                              train_step(step);
+                                              return bad_gradients_;
+                                            },
+                                            [&](std::int64_t step) { evaluate(step); }),
                                         .save = [&](std::int64_t step) { save(step); }});
     if (outcome.status != RunStatus::kDone) return outcome;
     spectra(steps_);
