@@ -9,6 +9,7 @@
 
 #include "core/error.h"
 #include "core/files.h"
+#include "experiments/kernels/attention.h"
 #include "experiments/kernels/gelu.h"
 #include "experiments/rlvr/model/decoder.h"
 #include "experiments/rlvr/model/fused.h"
@@ -244,6 +245,45 @@ TEST_P(FusedParts, ComputeWhatTorchComputesValuesAndGradients) {
     EXPECT_EQ(got[i].scalar_type(), torch::kFloat32);
     EXPECT_LT((got[i] - expected[i]).abs().max().item<double>(), 3e-6 * expected[i].abs().max().item<double>()) << i;
   }
+}
+
+/// The value and the gradients of qkv and context in `type`: three groups, two draws, five tokens, `shared` more
+/// tokens, two heads of 16.
+std::vector<torch::Tensor> attention_in(torch::Dtype type, std::int64_t tokens, std::int64_t shared, bool rows_differ) {
+  torch::manual_seed(7);
+  const std::int64_t groups = 3, draws = shared ? 2 : 1, d = 32;
+  const auto qkv = torch::randn({groups * draws, tokens, 3 * d}).to(type).set_requires_grad(true);
+  auto context = shared ? torch::randn({groups, shared, 2 * d}).to(type).set_requires_grad(true) : torch::Tensor();
+  auto allowed = torch::rand({groups, rows_differ ? tokens : 1, shared + tokens}) < .7;
+  allowed.select(2, 0).fill_(true);
+  const auto y = kernels::attention(qkv, context, rows_differ || shared ? allowed : torch::Tensor(), 2);
+  (y * torch::arange(y.numel()).view_as(y).to(type).sin()).sum().backward();
+  const torch::NoGradGuard no_grad;
+  const auto again = kernels::attention(qkv, context, rows_differ || shared ? allowed : torch::Tensor(), 2);
+  EXPECT_TRUE(torch::equal(y, again)) << "with and without gradients";
+  return {y.detach(), qkv.grad(), shared ? context.grad() : torch::zeros({1}, type)};
+}
+
+TEST(Attention, KernelEqualsTorchInDoublePrecisionWithItsGradients) {
+  for (const std::int64_t tokens : {1, 5, 8, 13, 70})
+    for (const std::int64_t shared : {0, 3, 59})
+      for (const bool rows_differ : {false, true}) {
+        const auto expected = attention_in(torch::kFloat64, tokens, shared, rows_differ),
+                   got = attention_in(torch::kFloat32, tokens, shared, rows_differ);
+        for (std::size_t i = 0; i < got.size(); ++i)
+          EXPECT_LE((got[i] - expected[i]).abs().max().item<double>(), 3e-6 * expected[i].abs().max().item<double>())
+              << tokens << " tokens, " << shared << " shared, part " << i;
+      }
+}
+
+TEST(Attention, DoesNotDependOnTheNumberOfThreads) {
+  const int before = torch::get_num_threads();
+  torch::set_num_threads(1);
+  const auto one = attention_in(torch::kFloat32, 13, 59, true);
+  torch::set_num_threads(3);
+  const auto three = attention_in(torch::kFloat32, 13, 59, true);
+  torch::set_num_threads(before);
+  for (std::size_t i = 0; i < one.size(); ++i) EXPECT_TRUE(torch::equal(one[i], three[i])) << i;
 }
 
 TEST(FusedPartsInThreads, DoNotDependOnTheNumberOfThreads) {

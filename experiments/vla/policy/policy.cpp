@@ -6,6 +6,7 @@
 #include "core/catalog.h"
 #include "core/error.h"
 #include "core/files.h"
+#include "experiments/kernels/attention.h"
 #include "experiments/kernels/gelu.h"
 #include "experiments/rlvr/model/safetensors.h"
 #include "experiments/vla/policy/losses.h"
@@ -32,16 +33,6 @@ torch::Tensor plain_norm(const torch::Tensor& x) {
 /// [B, N, H·E] -> [B, H, N, E]
 torch::Tensor by_heads(const torch::Tensor& x, std::int64_t heads) {
   return x.view({x.size(0), x.size(1), heads, -1}).transpose(1, 2);
-}
-
-torch::Tensor joined(const torch::Tensor& x) {
-  return x.transpose(1, 2).reshape({x.size(0), x.size(2), -1});
-}
-
-torch::Tensor attention(const torch::Tensor& q, const torch::Tensor& k, const torch::Tensor& v,
-                        const torch::Tensor& mask) {
-  const auto allowed = mask.defined() ? std::optional<torch::Tensor>(mask) : std::nullopt;
-  return torch::scaled_dot_product_attention(q, k, v, allowed);
 }
 
 std::string at(const std::string& prefix, std::int64_t i) {
@@ -196,27 +187,31 @@ torch::Tensor Policy::linear(const std::string& name, const torch::Tensor& x) co
   return torch::linear(x, weight(name + ".weight").to(compute_), bias->second.to(compute_));
 }
 
-torch::Tensor Policy::block(const std::string& p, const torch::Tensor& x, std::int64_t heads, const torch::Tensor& mask,
-                            torch::Tensor* looks, std::int64_t look_rows) const {
+torch::Tensor Policy::together(std::initializer_list<std::string> names) const {
+  std::vector<torch::Tensor> parts;
+  for (const auto& name : names) parts.push_back(weight(name));
+  return torch::cat(parts);
+}
+
+torch::Tensor Policy::block(const std::string& p, const torch::Tensor& x, std::int64_t heads,
+                            const torch::Tensor& allowed, torch::Tensor* looks, std::int64_t look_rows) const {
   const auto norm = [&](const std::string& name, const torch::Tensor& y) {
     return torch::layer_norm(y, {y.size(-1)}, weight(p + name + ".weight").to(compute_),
                              weight(p + name + ".bias").to(compute_));
   };
   const auto d = x.size(-1);
   // One product for the three projections: at these widths a call costs as much as its arithmetic.
-  const auto qkv = torch::linear(norm("attention_norm", x),
-                                 torch::cat({weight(p + "q"), weight(p + "k"), weight(p + "v")}).to(compute_));
-  // A split, whose backward is one concatenation: three narrows fill and add tensors of zeros of the whole, an unbind
-  // of a permuted view copies twice.
-  auto parts = qkv.split(d, -1);
-  for (auto& part : parts) part = by_heads(part, heads);
+  const auto qkv = torch::linear(norm("attention_norm", x), together({p + "q", p + "k", p + "v"}).to(compute_));
   if (looks) {
     const auto n = x.size(1) - look_rows;
-    const auto scores = torch::matmul(parts[0].narrow(2, n, look_rows), parts[1].transpose(-2, -1)) /
-                        std::sqrt(static_cast<double>(d / heads));
-    *looks = scores.masked_fill(~mask.narrow(2, n, look_rows), -std::numeric_limits<float>::infinity()).log_softmax(-1);
+    const auto parts = qkv.split(d, -1);
+    const auto scores =
+        torch::matmul(by_heads(parts[0], heads).narrow(2, n, look_rows), by_heads(parts[1], heads).transpose(-2, -1)) /
+        std::sqrt(static_cast<double>(d / heads));
+    *looks = scores.masked_fill(~allowed.narrow(1, n, look_rows).unsqueeze(1), -std::numeric_limits<float>::infinity())
+                 .log_softmax(-1);
   }
-  const auto y = x + linear(p + "o", joined(attention(parts[0], parts[1], parts[2], mask)));
+  const auto y = x + linear(p + "o", kernels::attention(qkv, {}, allowed, heads));
   return y + linear(p + "down", kernels::gelu_tanh(linear(p + "up", norm("mlp_norm", y))));
 }
 
@@ -260,14 +255,14 @@ Features Policy::encode(const Observation& observation, bool with_looks) const {
   out.queries = c.queries;
   const auto ones = [&](std::int64_t n) { return torch::ones({batch, n}, words.options().dtype(torch::kBool)); };
   out.padding =
-      torch::cat({ones(c.patches()), words != Vocabulary::kPad, ones(1 + c.queries)}, 1).view({batch, 1, 1, x.size(1)});
+      torch::cat({ones(c.patches()), words != Vocabulary::kPad, ones(1 + c.queries)}, 1).view({batch, 1, x.size(1)});
   const auto prefix = x.size(1) - c.queries;
   const auto place = torch::arange(x.size(1), words.options());
   const auto may_see = (place.unsqueeze(0) < prefix) | (place.unsqueeze(1) >= prefix);  // [row, column]
-  const auto mask = out.padding & may_see;                                              // [B, 1, L, L]
+  const auto allowed = out.padding & may_see;                                           // [B, L, L]
   for (std::int64_t i = 0; i < c.layers; ++i) {
     const bool last = i + 1 == c.layers;
-    x = block(at("language.", i), x, c.heads, mask, with_looks && last ? &out.looks : nullptr, c.queries);
+    x = block(at("language.", i), x, c.heads, allowed, with_looks && last ? &out.looks : nullptr, c.queries);
     out.states.push_back(last ? torch::layer_norm(x, {c.width}, weight("language.norm.weight").to(compute_),
                                                   weight("language.norm.bias").to(compute_))
                               : plain_norm(x));
@@ -277,8 +272,7 @@ Features Policy::encode(const Observation& observation, bool with_looks) const {
 
 torch::Tensor Policy::chunk(const Features& features) const {
   const auto& c = config_;
-  const auto batch = features.states[0].size(0), heads = c.action_heads;
-  const double root = 1 / std::sqrt(static_cast<double>(c.action_width / heads));
+  const auto batch = features.states[0].size(0);
   auto x = weight("action.position").to(compute_).unsqueeze(0).expand({batch, c.chunk, c.action_width});
   for (std::int64_t i = 0; i < c.layers; ++i) {
     const auto p = at("action.", i);
@@ -286,20 +280,14 @@ torch::Tensor Policy::chunk(const Features& features) const {
     // The proprioception token stands just before the queries.
     const auto own = features.queries + 1;
     const auto sources = states.split_with_sizes({features.patches, states.size(1) - features.patches - own, own}, 1);
-    const auto &task = sources[0], &adapter = sources[2];
-    const auto q = by_heads(linear(p + "q", x), heads) * root;
-    const auto scores = [&](const char* name, const torch::Tensor& source) {
-      return torch::matmul(q, by_heads(linear(p + name, source), heads).transpose(-2, -1));
-    };
-    const auto weights = torch::cat({scores("self_k", x), scores("adapter_k", adapter),
-                                     scores("task_k", task) * weight(p + "gate").to(compute_).tanh()},
-                                    -1)
-                             .softmax(-1);
-    const auto values =
-        torch::cat({by_heads(linear(p + "self_v", x), heads), by_heads(linear(p + "adapter_v", adapter), heads),
-                    by_heads(linear(p + "task_v", task), heads)},
-                   2);
-    const auto attended = linear(p + "o", joined(torch::matmul(weights, values)));
+    // A factor of the patches' scores is one of their keys, and so of what makes these.
+    const auto gated = torch::cat({weight(p + "task_k") * weight(p + "gate").tanh(), weight(p + "task_v")});
+    const auto context =
+        torch::cat({torch::linear(sources[0], gated.to(compute_)),
+                    torch::linear(sources[2], together({p + "adapter_k", p + "adapter_v"}).to(compute_))},
+                   1);
+    const auto qkv = torch::linear(x, together({p + "q", p + "self_k", p + "self_v"}).to(compute_));
+    const auto attended = linear(p + "o", kernels::attention(qkv, context, {}, c.action_heads));
     const auto y = torch::layer_norm(x + attended, {c.action_width}, weight(p + "norm.weight").to(compute_),
                                      weight(p + "norm.bias").to(compute_));
     x = torch::relu(linear(p + "mlp", y));
@@ -318,30 +306,39 @@ torch::Tensor Policy::time_embedding(const torch::Tensor& sigma) const {
   return linear("action.time_down", torch::silu(linear("action.time_up", features)));
 }
 
+std::vector<torch::Tensor> Policy::flow_contexts(const Features& features) const {
+  std::vector<torch::Tensor> out;
+  for (std::int64_t i = 0; i < config_.layers; ++i) {
+    const auto p = at("action.", i);
+    // Keys and values are linear in what is linear in the states: the product of the weights spares a pass over them.
+    const auto keys_and_values = together({p + "k", p + "v"});
+    out.push_back(torch::linear(features.states[static_cast<std::size_t>(i)],
+                                torch::matmul(keys_and_values, weight(p + "condition.weight")).to(compute_),
+                                torch::matmul(keys_and_values, weight(p + "condition.bias")).to(compute_)));
+  }
+  return out;
+}
+
 torch::Tensor Policy::velocity(const Features& features, const torch::Tensor& noisy, const torch::Tensor& sigma) const {
+  return velocity(features, flow_contexts(features), noisy, sigma);
+}
+
+torch::Tensor Policy::velocity(const Features& features, const std::vector<torch::Tensor>& contexts,
+                               const torch::Tensor& noisy, const torch::Tensor& sigma) const {
   const auto& c = config_;
-  const auto heads = c.action_heads, own = c.chunk;
   const auto time = torch::silu(time_embedding(sigma));  // [B, a]
   auto x = linear("action.input", noisy.to(compute_)) + weight("action.position").to(compute_);
   const auto modulated = [](const torch::Tensor& y, const torch::Tensor& shift, const torch::Tensor& scale) {
     return plain_norm(y) * (1 + scale) + shift;
   };
-  const auto draws = x.size(0) / features.states[0].size(0);
-  const auto shared = [draws](const torch::Tensor& y) { return draws == 1 ? y : y.repeat_interleave(draws, 0); };
-  const auto mask =
-      torch::cat({torch::ones({x.size(0), 1, 1, own}, features.padding.options()), shared(features.padding)}, -1);
+  const auto& padding = features.padding;
+  const auto allowed = torch::cat({padding, torch::ones({padding.size(0), 1, c.chunk}, padding.options())}, -1);
   for (std::int64_t i = 0; i < c.layers; ++i) {
     const auto p = at("action.", i);
     const auto m = linear(p + "modulation", time).unsqueeze(1).chunk(6, -1);  // each [B, 1, a]
-    const auto h = modulated(x, m[0], m[1]);
-    const auto condition = linear(p + "condition", features.states[static_cast<std::size_t>(i)]);
-    // What the states say is the same for all draws of a moment.
-    const auto seen = [&](const char* part) {
-      return torch::cat({by_heads(linear(p + part, h), heads), shared(by_heads(linear(p + part, condition), heads))},
-                        2);
-    };
-    const auto attended = attention(by_heads(linear(p + "q", h), heads), seen("k"), seen("v"), mask);
-    x = x + m[2] * linear(p + "o", joined(attended));
+    const auto qkv = torch::linear(modulated(x, m[0], m[1]), together({p + "q", p + "k", p + "v"}).to(compute_));
+    const auto attended = kernels::attention(qkv, contexts[static_cast<std::size_t>(i)], allowed, c.action_heads);
+    x = x + m[2] * linear(p + "o", attended);
     x = x + m[5] * linear(p + "down", kernels::gelu_tanh(linear(p + "up", modulated(x, m[3], m[4]))));
   }
   const auto m = linear("action.final_modulation", time).unsqueeze(1).chunk(2, -1);
@@ -351,10 +348,11 @@ torch::Tensor Policy::velocity(const Features& features, const torch::Tensor& no
 torch::Tensor Policy::act(const Features& features, const torch::Tensor& noise, std::int64_t steps) const {
   if (config_.head == HeadKind::kL1) return chunk(features);
   const auto grid = flow_grid(steps);
+  const auto contexts = flow_contexts(features);
   auto x = noise;
   for (std::size_t i = 0; i + 1 < grid.size(); ++i) {
     const auto sigma = torch::full({x.size(0)}, grid[i], x.options());
-    x = x + (grid[i + 1] - grid[i]) * velocity(features, x, sigma).to(x.scalar_type());
+    x = x + (grid[i + 1] - grid[i]) * velocity(features, contexts, x, sigma).to(x.scalar_type());
   }
   return x;
 }

@@ -62,7 +62,7 @@ struct Observation {
 struct Features {
   torch::Tensor vision;               ///< [B, patches, vision_width]: what the vision module says, before the connector
   std::vector<torch::Tensor> states;  ///< [B, patches + W + 1 + queries, width], in the sequence's order
-  torch::Tensor padding;              ///< [B, 1, 1, the same length] bool: true where there is something to see
+  torch::Tensor padding;              ///< [B, 1, the same length] bool: true where there is something to see
   std::int64_t patches = 0, queries = 0;
   torch::Tensor looks;  ///< if asked for: log attention of the action queries in the last language layer,
                         ///< [B, heads, queries, the sequence's length]
@@ -102,9 +102,16 @@ class Policy {
   std::vector<Spec> specs() const;
   const torch::Tensor& weight(const std::string& name) const { return weights_.at(name); }
   torch::Tensor linear(const std::string& name, const torch::Tensor& x) const;
-  /// `looks`, if given, receives the log attention of the last `look_rows` rows.
-  torch::Tensor block(const std::string& prefix, const torch::Tensor& x, std::int64_t heads, const torch::Tensor& mask,
-                      torch::Tensor* looks = nullptr, std::int64_t look_rows = 0) const;
+  /// Matrices below one another.
+  torch::Tensor together(std::initializer_list<std::string> names) const;
+  /// `allowed`: bool [B, N, N], or undefined. `looks`, if given, receives the log attention of the last `look_rows`
+  /// rows.
+  torch::Tensor block(const std::string& prefix, const torch::Tensor& x, std::int64_t heads,
+                      const torch::Tensor& allowed, torch::Tensor* looks = nullptr, std::int64_t look_rows = 0) const;
+  /// Keys and values of the states, layer by layer: the same at every noise level.
+  std::vector<torch::Tensor> flow_contexts(const Features& features) const;
+  torch::Tensor velocity(const Features& features, const std::vector<torch::Tensor>& contexts,
+                         const torch::Tensor& noisy, const torch::Tensor& sigma) const;
   torch::Tensor time_embedding(const torch::Tensor& sigma) const;
   void copy_from(const std::filesystem::path& folder, bool backbone_only);
 

@@ -396,7 +396,7 @@ RunOutcome run_backbone(RunContext& context) {
 
 SuiteEntry backbone_suite() {
   SuiteInfo info;
-  info.version = 3;
+  info.version = 4;
   info.name = kBackbone;
   info.title = "Pre-trained backbone of the robot policies";
   info.help = "vision and language learn where the instruction's object and its place are; no actions; AdamW";

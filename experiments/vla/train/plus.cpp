@@ -141,7 +141,7 @@ RunOutcome run_plus(RunContext& context) {
 
 SuiteEntry plus_suite(const TaskSuite& tasks) {
   SuiteInfo info;
-  info.version = 3;
+  info.version = 4;
   info.name = plus_of(tasks);
   info.title = "Robot policies under LIBERO-Plus, " + tasks.title;
   info.help = "the policy that " + tasks.name + " trained, one trial for each perturbed task of a category; films";

@@ -219,7 +219,7 @@ RunOutcome run_training(RunContext& context) {
 
 SuiteEntry training_suite(const TaskSuite& tasks) {
   SuiteInfo info;
-  info.version = 3;
+  info.version = 4;
   info.name = tasks.name;
   info.title = "Robot policies, " + tasks.title;
   info.help = "behaviour cloning in the spirit of " + tasks.counterpart +
