@@ -165,8 +165,7 @@ PIONBENCH_CLONES void backward_group(const Shape& s, const float* qkv, const flo
 Shape shape_of(const torch::Tensor& qkv, const torch::Tensor& context, const torch::Tensor& allowed,
                std::int64_t heads) {
   const auto groups = context.size(0);
-  return {groups,          qkv.size(0) / groups,         qkv.size(1),     context.size(1),
-          heads,           qkv.size(2) / 3 / heads,      allowed.size(1)};
+  return {groups, qkv.size(0) / groups, qkv.size(1), context.size(1), heads, qkv.size(2) / 3 / heads, allowed.size(1)};
 }
 
 const float* floats(const torch::Tensor& x) {
@@ -184,9 +183,8 @@ torch::Tensor run_forward(const Shape& s, const torch::Tensor& qkv, const torch:
     for (auto g = begin; g < end; ++g) {
       if (s.mask_rows) open_keys(s, allowed.const_data_ptr<bool>() + g * s.mask_rows * s.keys(), w.open.data());
       const auto first = g * s.draws * s.tokens;
-      forward_group(s, floats(qkv) + first * 3 * s.width(),
-                    floats(context) + g * s.context * 2 * s.width(), w, to + first * s.width(),
-                    weights ? weights + first * s.heads * s.padded() : nullptr);
+      forward_group(s, floats(qkv) + first * 3 * s.width(), floats(context) + g * s.context * 2 * s.width(), w,
+                    to + first * s.width(), weights ? weights + first * s.heads * s.padded() : nullptr);
     }
   });
   return out;
@@ -242,10 +240,10 @@ torch::Tensor by_torch(const Shape& s, const torch::Tensor& qkv, const torch::Te
 
 torch::Tensor attention(const torch::Tensor& qkv, const torch::Tensor& context, const torch::Tensor& allowed,
                         std::int64_t heads) {
-  const auto more = context.defined() ? context.contiguous()
-                                      : torch::empty({qkv.size(0), 0, qkv.size(2) / 3 * 2}, qkv.options());
-  const auto mask = allowed.defined() ? allowed.contiguous()
-                                      : torch::empty({more.size(0), 0, 0}, qkv.options().dtype(torch::kBool));
+  const auto more =
+      context.defined() ? context.contiguous() : torch::empty({qkv.size(0), 0, qkv.size(2) / 3 * 2}, qkv.options());
+  const auto mask =
+      allowed.defined() ? allowed.contiguous() : torch::empty({more.size(0), 0, 0}, qkv.options().dtype(torch::kBool));
   const auto s = shape_of(qkv, more, mask, heads);
   if (!qkv.device().is_cpu() || qkv.scalar_type() != torch::kFloat32 || s.size % kLanes != 0)
     return by_torch(s, qkv, more, mask);

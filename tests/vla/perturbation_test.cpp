@@ -47,6 +47,8 @@ TEST(Suffix, OfLiberoPlusIsReadAsLiberoPlusMeansIt) {
   EXPECT_EQ(parse_perturbation("_language_12_view_0_0_100_0_0_initstate_0").category, Category::kLanguage);
   EXPECT_TRUE(parse_perturbation("_tb_9").with_wall);
   EXPECT_EQ(parse_perturbation("_level3_sample2").level, 3);
+  EXPECT_FALSE(parse_perturbation("_level3_sample2").moved);
+  EXPECT_TRUE(parse_perturbation("_moved_level3_sample2").moved);
 }
 
 TEST(Suffix, OutOfRangeOrUnknownIsOneError) {
@@ -143,6 +145,29 @@ TEST(Layout, AddsOneToFiveObjectsAndShiftsRegionsByNoMoreThanItsLevelSays) {
       }
     EXPECT_LE(largest, .01 * level + 1e-12);
     EXPECT_GT(largest, .003 * level);
+  }
+}
+
+TEST(Layout, OfGoalMovesObjectsElsewhereAndLeavesFixturesWithinTheLevel) {
+  const auto tasks = tasks_of("vla/goal");
+  for (const auto& p : perturbed_tasks(tasks, Category::kLayout, 40))
+    EXPECT_EQ(p.perturbation.moved, p.perturbation.level > 0);
+  for (const auto& p : perturbed_tasks(tasks_of("vla/spatial"), Category::kLayout, 40))
+    EXPECT_FALSE(p.perturbation.moved);
+  for (const auto& task : tasks) {
+    const TaskFile file = perturb_task(task, parse_perturbation("_moved_level2_sample3"));
+    for (std::size_t r = 0; r < file.regions.size(); ++r)
+      for (std::size_t i = 0; i < file.regions[r].ranges.size(); ++i) {
+        const auto &was = task.file.regions[r].ranges[i], &is = file.regions[r].ranges[i];
+        const double moved = std::hypot(is.x0 - was.x0, is.y0 - was.y0);
+        const auto& name = file.regions[r].name;
+        // What is to be pushed stays in front of the hand.
+        const bool pushed = task.file.name.starts_with("push_the_plate") && name.find("plate") != std::string::npos;
+        if (pushed || name.find("cabinet") != std::string::npos || name.find("stove") != std::string::npos)
+          EXPECT_LE(moved, .02 * std::numbers::sqrt2 + 1e-12) << name;
+        else
+          EXPECT_GE(moved, .15 - .02 * std::numbers::sqrt2) << name;
+      }
   }
 }
 

@@ -161,23 +161,101 @@ TaskFile add_objects(const SuiteTask& task, int number) {
   return file;
 }
 
+using Place = std::array<double, 2>;
+
+Place centre(const Rectangle& r) {
+  return {(r.x0 + r.x1) / 2, (r.y0 + r.y1) / 2};
+}
+
+/// Regions in which objects start, on the table.
+std::vector<Region*> starts(TaskFile& file, const Arena& arena) {
+  std::vector<Region*> out;
+  for (auto& region : file.regions)
+    if (region.target == arena.table && std::ranges::any_of(file.init, [&](const Atom& atom) {
+          return atom.arguments.size() == 2 && atom.arguments[1] == region.name &&
+                 std::ranges::find(file.objects, atom.arguments[0], &Instance::name) != file.objects.end();
+        }))
+      out.push_back(&region);
+  return out;
+}
+
+/// Where an object starts that the goal wants elsewhere on the table, and so pushed, and that place.
+struct Push {
+  Region *from, *to;
+};
+std::vector<Push> pushes(TaskFile& file, const Arena& arena) {
+  std::vector<Push> out;
+  for (const auto& atom : file.goal) {
+    if (atom.arguments.size() != 2) continue;
+    const auto to = std::ranges::find(file.regions, atom.arguments[1], &Region::name);
+    if (to == file.regions.end() || to->target != arena.table) continue;
+    for (const auto& start : file.init)
+      for (auto* from : starts(file, arena))
+        if (start.arguments.size() == 2 && start.arguments[0] == atom.arguments[0] && start.arguments[1] == from->name)
+          out.push_back({from, &*to});
+  }
+  return out;
+}
+
+/// Is the straight way of a push clear of a thing at `at`?
+bool clear_of(const Push& push, const Place& at) {
+  constexpr double kClear = .11;  // half a plate and half a bowl
+  const auto from = centre(push.from->ranges.front()), to = centre(push.to->ranges.front());
+  const double dx = to[0] - from[0], dy = to[1] - from[1];
+  const double along =
+      std::clamp(((at[0] - from[0]) * dx + (at[1] - from[1]) * dy) / std::max(1e-9, dx * dx + dy * dy), 0., 1.);
+  return std::hypot(from[0] + along * dx - at[0], from[1] + along * dy - at[1]) >= kClear;
+}
+
+/// Deals what objects start in out among other places: those of the other objects, and those kept for more objects.
+/// Each at least kMoved away from where it was, but what is to be pushed stays and its way is kept clear. False where
+/// the draw leaves no place.
+bool move_starts(TaskFile& file, const Arena& arena, Random& random) {
+  constexpr double kMoved = .15;  // LIBERO-Plus moves Goal's bowl by 0.29 to 0.43 m, on a larger table
+  const auto regions = starts(file, arena);
+  const auto pushed = pushes(file, arena);
+  std::vector<Place> places;
+  for (const auto* region : regions)
+    for (const auto& r : region->ranges) places.push_back(centre(r));
+  for (const auto& r : arena.clutter) places.push_back({(r[0] + r[2]) / 2, (r[1] + r[3]) / 2});
+  std::erase_if(places, [&](const Place& at) {
+    return std::ranges::any_of(pushed, [&](const Push& push) { return !clear_of(push, at); });
+  });
+  for (auto* region : regions) {
+    if (std::ranges::find(pushed, region, &Push::from) != pushed.end()) continue;
+    for (auto& r : region->ranges) {
+      const auto from = centre(r);
+      std::vector<std::size_t> far;
+      for (std::size_t i = 0; i < places.size(); ++i)
+        if (std::hypot(places[i][0] - from[0], places[i][1] - from[1]) >= kMoved) far.push_back(i);
+      if (far.empty()) return false;
+      const auto choice = far[static_cast<std::size_t>(random.below(static_cast<int>(far.size())))];
+      const double dx = places[choice][0] - from[0], dy = places[choice][1] - from[1];
+      r = {r.x0 + dx, r.y0 + dy, r.x1 + dx, r.y1 + dy};
+      places.erase(places.begin() + static_cast<std::ptrdiff_t>(choice));
+    }
+  }
+  return true;
+}
+
 TaskFile shift_regions(const SuiteTask& task, const Perturbation& p) {
   const Arena* arena = find_arena(task.file.problem);
   const double reach = shift_per_level(task.suite) * p.level;
-  Random random(seed_of("level", p.level * 100 + p.sample) ^ fnv1a(task.file.name));
+  Random random(seed_of(p.moved ? "moved" : "level", p.level * 100 + p.sample) ^ fnv1a(task.file.name));
   constexpr int kAttempts = 400;
   for (int attempt = 0; attempt < kAttempts; ++attempt) {
     TaskFile file = task.file;
-    bool inside = true;
+    bool inside = !p.moved || (arena && move_starts(file, *arena, random));
     for (auto& region : file.regions) {
       if (!arena || region.target != arena->table) continue;
       for (auto& r : region.ranges) {
         const double dx = random.uniform(-reach, reach), dy = random.uniform(-reach, reach);
         r = {r.x0 + dx, r.y0 + dy, r.x1 + dx, r.y1 + dy};
         const auto& w = arena->workspace;
-        constexpr double kMargin = .06;  // within reach, and within the agent camera's view
+        // Within reach, and within the agent camera's view; places for more objects lie nearer to the edge.
+        const double margin = p.moved ? .02 : .06;
         const double x = (r.x0 + r.x1) / 2, y = (r.y0 + r.y1) / 2;
-        inside = inside && x > w[0] + kMargin && x < w[1] - kMargin && y > w[2] + kMargin && y < w[3] - kMargin;
+        inside = inside && x > w[0] + margin && x < w[1] - margin && y > w[2] + margin && y < w[3] - margin;
       }
     }
     if (!inside) continue;
@@ -233,7 +311,7 @@ std::string Perturbation::suffix() const {
     case Category::kBackground:
       return (with_wall ? "_tb_" : "_table_") + n(number);
     case Category::kLayout:
-      return level > 0 ? "_level" + n(level) + "_sample" + n(sample) : "_add_" + n(number);
+      return level > 0 ? (moved ? "_moved_level" : "_level") + n(level) + "_sample" + n(sample) : "_add_" + n(number);
   }
   return "";
 }
@@ -279,6 +357,11 @@ Perturbation parse_perturbation(const std::string& suffix) {
   } else if (const auto a = matched("_add_#", Category::kLayout); !a.empty()) {
     p.number = a[0];
     check(suffix, {{"the number", a[0], 1, 30}});
+  } else if (const auto m = matched("_moved_level#_sample#", Category::kLayout); !m.empty()) {
+    p.moved = true;
+    p.level = m[0];
+    p.sample = m[1];
+    check(suffix, {{"the level", m[0], 1, 5}, {"the sample", m[1], 0, 3}});
   } else if (const auto s = matched("_level#_sample#", Category::kLayout); !s.empty()) {
     p.level = s[0];
     p.sample = s[1];
@@ -286,7 +369,7 @@ Perturbation parse_perturbation(const std::string& suffix) {
   } else {
     throw UserError("perturbation \"" + suffix +
                     "\" is none of: _view_H_V_S_R_E_initstate_K, _language_K_view_0_0_100_0_0_initstate_0, _noise_N, "
-                    "_light_K, _table_K, _tb_K, _add_K, _levelL_sampleS");
+                    "_light_K, _table_K, _tb_K, _add_K, _levelL_sampleS, _moved_levelL_sampleS");
   }
   return p;
 }
@@ -337,6 +420,7 @@ std::vector<PerturbedTask> perturbed_tasks(const std::vector<SuiteTask>& tasks, 
         break;
       case Category::kLayout:
         if (random.below(2)) {
+          p.moved = tasks.front().suite == "vla/goal";
           p.level = 1 + random.below(5);
           p.sample = random.below(4);
         } else {

@@ -15,7 +15,8 @@
 ///   Background  _table_K, _tb_K: other table surface; other table and wall.
 ///   Layout      _add_K: ceil(K/6) extra objects (1 to 5).
 ///               _levelL_sampleS: every region moved by at most 0.01·L m (Spatial, Goal), 0.015·L m (Long),
-///               0.03·L m (Object, Robot); L 1…5, S 0…3.
+///               0.03·L m (Object, Robot); L 1…5, S 0…3. _moved_levelL_sampleS, in Goal instead of it: objects first
+///               go to other places, each at least 15 cm from its own.
 /// Source: LIBERO-plus 4976dc3, task names and libero/libero/envs.
 
 #include <mujoco/mujoco.h>
@@ -45,6 +46,7 @@ struct Perturbation {
   int number = 0;                                                   ///< K or N of the other categories
   bool with_wall = false;                                           ///< Background: _tb_
   int level = 0, sample = 0;                                        ///< Layout: when level > 0
+  bool moved = false;                                               ///< Layout: _moved_level
 
   /// "" for none. parse(suffix()) gives the same perturbation.
   std::string suffix() const;

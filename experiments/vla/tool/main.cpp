@@ -189,7 +189,8 @@ std::vector<std::string> sheet_suffixes(Category category) {
               "_view_300_15_100_0_0_initstate_0", "_view_0_0_130_0_0_initstate_0",   "_view_0_0_190_0_0_initstate_0",
               "_view_0_0_100_8_352_initstate_0"};
     case Category::kLayout:
-      return {"_level1_sample0", "_level3_sample1", "_level5_sample2", "_add_2", "_add_9", "_add_20", "_add_30"};
+      return {"_level1_sample0", "_level5_sample2", "_moved_level1_sample0", "_moved_level3_sample1", "_add_2",
+              "_add_9",          "_add_30"};
     case Category::kLight:
       return {"_light_2", "_light_4", "_light_6", "_light_8", "_light_10", "_light_12", "_light_14"};
     case Category::kNoise:
