@@ -2,6 +2,7 @@
 
 #include <ATen/Parallel.h>
 
+#include <algorithm>
 #include <vector>
 
 #include "experiments/kernels/lanes.h"
@@ -16,7 +17,6 @@ constexpr float kNever = -1e30f;
 
 struct Shape {
   std::int64_t groups, draws, tokens, context, heads, size;  // G, D, N, S, H, E
-  std::int64_t mask_rows = 0;                                // 0: everything is allowed
 
   std::int64_t width() const { return heads * size; }
   std::int64_t keys() const { return context + tokens; }
@@ -95,21 +95,15 @@ struct Workspace {
   explicit Workspace(const Shape& s)
       : columns(static_cast<std::size_t>(s.size * s.padded())),
         rows(static_cast<std::size_t>(s.padded() * s.size)),
-        scores(static_cast<std::size_t>(s.tokens * s.padded())),
-        open(static_cast<std::size_t>(std::max<std::int64_t>(1, s.mask_rows) * s.padded())) {}
+        scores(static_cast<std::size_t>(s.tokens * s.padded())) {}
 
-  std::vector<float> columns, rows, scores, open;
+  std::vector<float> columns, rows, scores;
 };
 
-void open_keys(const Shape& s, const bool* allowed, float* open) {
-  for (std::int64_t r = 0; r < std::max<std::int64_t>(1, s.mask_rows); ++r)
-    for (std::int64_t j = 0; j < s.padded(); ++j)
-      open[r * s.padded() + j] = j < s.keys() && (!allowed || allowed[r * s.keys() + j]) ? 1.0f : 0.0f;
-}
-
-/// One group: draws of tokens and the context that they share. `kept`: [D, H, N, padded] weights for the way back.
-PIONBENCH_CLONES void forward_group(const Shape& s, const float* qkv, const float* context, Workspace& w, float* out,
-                                    float* kept) {
+/// One group: draws of tokens and the context that they share. `open`: what a token may see, its rows `open_row` apart,
+/// 0 where all see the same. `kept`: [D, H, N, padded] weights for the way back.
+PIONBENCH_CLONES void forward_group(const Shape& s, const float* qkv, const float* context, const float* open,
+                                    std::int64_t open_row, Workspace& w, float* out, float* kept) {
   const auto d = s.width(), e = s.size, n = s.tokens, m = s.padded();
   const float scale = 1.0f / std::sqrt(static_cast<float>(e));
   for (std::int64_t h = 0; h < s.heads; ++h) {
@@ -121,8 +115,7 @@ PIONBENCH_CLONES void forward_group(const Shape& s, const float* qkv, const floa
       transpose(q + d, 3 * d, n, e, scale, m, s.context, w.columns.data());
       copy_rows(q + 2 * d, 3 * d, n, e, w.rows.data() + s.context * e);
       product(n, q, 3 * d, 1, w.columns.data(), m, e, m, weights, m);
-      for (std::int64_t i = 0; i < n; ++i)
-        softmax_row(weights + i * m, w.open.data() + (s.mask_rows > 1 ? i * m : 0), m);
+      for (std::int64_t i = 0; i < n; ++i) softmax_row(weights + i * m, open + i * open_row, m);
       product(n, weights, m, 1, w.rows.data(), e, s.keys(), e, out + draw * n * d + h * e, d);
     }
   }
@@ -161,30 +154,34 @@ PIONBENCH_CLONES void backward_group(const Shape& s, const float* qkv, const flo
   }
 }
 
-/// context [G, S, 2d] and allowed [G, R, S + N]: S or R is 0 where there is none.
-Shape shape_of(const torch::Tensor& qkv, const torch::Tensor& context, const torch::Tensor& allowed,
-               std::int64_t heads) {
+/// context [G, S, 2d]: S is 0 where there is none.
+Shape shape_of(const torch::Tensor& qkv, const torch::Tensor& context, std::int64_t heads) {
   const auto groups = context.size(0);
-  return {groups, qkv.size(0) / groups, qkv.size(1), context.size(1), heads, qkv.size(2) / 3 / heads, allowed.size(1)};
+  return {groups, qkv.size(0) / groups, qkv.size(1), context.size(1), heads, qkv.size(2) / 3 / heads};
 }
 
 const float* floats(const torch::Tensor& x) {
   return x.const_data_ptr<float>();
 }
 
+/// allowed [G, R, S + N]: R is 0 where everything is.
 torch::Tensor run_forward(const Shape& s, const torch::Tensor& qkv, const torch::Tensor& context,
                           const torch::Tensor& allowed, const torch::Tensor& kept) {
   auto out = torch::empty({qkv.size(0), s.tokens, s.width()}, qkv.options());
   float* const to = out.mutable_data_ptr<float>();
   float* const weights = kept.defined() ? kept.mutable_data_ptr<float>() : nullptr;
+  const auto mask_rows = allowed.size(1), open_rows = std::max<std::int64_t>(1, mask_rows);
   at::parallel_for(0, s.groups, 1, [&](std::int64_t begin, std::int64_t end) {
     Workspace w(s);
-    if (!s.mask_rows) open_keys(s, nullptr, w.open.data());
+    std::vector<float> open(static_cast<std::size_t>(open_rows * s.padded()));
+    std::fill_n(open.begin(), s.keys(), 1.0f);
     for (auto g = begin; g < end; ++g) {
-      if (s.mask_rows) open_keys(s, allowed.const_data_ptr<bool>() + g * s.mask_rows * s.keys(), w.open.data());
+      const bool* mask = allowed.const_data_ptr<bool>() + g * mask_rows * s.keys();
+      for (std::int64_t r = 0; r < mask_rows; ++r) std::copy_n(mask + r * s.keys(), s.keys(), &open[r * s.padded()]);
       const auto first = g * s.draws * s.tokens;
-      forward_group(s, floats(qkv) + first * 3 * s.width(), floats(context) + g * s.context * 2 * s.width(), w,
-                    to + first * s.width(), weights ? weights + first * s.heads * s.padded() : nullptr);
+      forward_group(s, floats(qkv) + first * 3 * s.width(), floats(context) + g * s.context * 2 * s.width(),
+                    open.data(), mask_rows > 1 ? s.padded() : 0, w, to + first * s.width(),
+                    weights ? weights + first * s.heads * s.padded() : nullptr);
     }
   });
   return out;
@@ -193,17 +190,17 @@ torch::Tensor run_forward(const Shape& s, const torch::Tensor& qkv, const torch:
 struct Attention : torch::autograd::Function<Attention> {
   static torch::Tensor forward(AutogradContext* saved, const torch::Tensor& qkv, const torch::Tensor& context,
                                const torch::Tensor& allowed, std::int64_t heads) {
-    const auto s = shape_of(qkv, context, allowed, heads);
+    const auto s = shape_of(qkv, context, heads);
     const auto kept = torch::empty({qkv.size(0), heads, s.tokens, s.padded()}, qkv.options());
     auto out = run_forward(s, qkv, context, allowed, kept);
-    saved->save_for_backward({qkv, context, allowed, kept});
+    saved->save_for_backward({qkv, context, kept});
     saved->saved_data["heads"] = heads;
     return out;
   }
   static variable_list backward(AutogradContext* saved, variable_list gradients) {
     const auto tensors = saved->get_saved_variables();
-    const auto &qkv = tensors[0], &context = tensors[1], &kept = tensors[3];
-    const auto s = shape_of(qkv, context, tensors[2], saved->saved_data["heads"].toInt());
+    const auto &qkv = tensors[0], &context = tensors[1], &kept = tensors[2];
+    const auto s = shape_of(qkv, context, saved->saved_data["heads"].toInt());
     const auto dy = gradients[0].contiguous();
     auto dqkv = torch::empty_like(qkv), dcontext = torch::empty_like(context);
     float *const to = dqkv.mutable_data_ptr<float>(), *const to_context = dcontext.mutable_data_ptr<float>();
@@ -231,7 +228,7 @@ torch::Tensor by_torch(const Shape& s, const torch::Tensor& qkv, const torch::Te
     const auto more = context.split(s.width(), -1);
     for (std::size_t i = 0; i < 2; ++i) parts[i + 1] = torch::cat({shared(more[i]), parts[i + 1]}, 1);
   }
-  const auto mask = s.mask_rows > 0 ? std::optional<torch::Tensor>(shared(allowed).unsqueeze(1)) : std::nullopt;
+  const auto mask = allowed.size(1) > 0 ? std::optional<torch::Tensor>(shared(allowed).unsqueeze(1)) : std::nullopt;
   const auto y = torch::scaled_dot_product_attention(by_heads(parts[0]), by_heads(parts[1]), by_heads(parts[2]), mask);
   return y.transpose(1, 2).reshape({qkv.size(0), s.tokens, s.width()});
 }
@@ -244,7 +241,7 @@ torch::Tensor attention(const torch::Tensor& qkv, const torch::Tensor& context, 
       context.defined() ? context.contiguous() : torch::empty({qkv.size(0), 0, qkv.size(2) / 3 * 2}, qkv.options());
   const auto mask =
       allowed.defined() ? allowed.contiguous() : torch::empty({more.size(0), 0, 0}, qkv.options().dtype(torch::kBool));
-  const auto s = shape_of(qkv, more, mask, heads);
+  const auto s = shape_of(qkv, more, heads);
   if (!qkv.device().is_cpu() || qkv.scalar_type() != torch::kFloat32 || s.size % kLanes != 0)
     return by_torch(s, qkv, more, mask);
   if (!torch::GradMode::is_enabled()) return run_forward(s, qkv.contiguous(), more, mask, {});

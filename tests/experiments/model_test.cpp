@@ -247,8 +247,8 @@ TEST_P(FusedParts, ComputeWhatTorchComputesValuesAndGradients) {
   }
 }
 
-/// The value and the gradients of qkv and context in `type`: three groups, two draws, five tokens, `shared` more
-/// tokens, two heads of 16.
+/// The value and the gradients of qkv and context in `type`: three groups of `tokens`, two heads of 16; with
+/// `shared` more tokens, two draws that share them.
 std::vector<torch::Tensor> attention_in(torch::Dtype type, std::int64_t tokens, std::int64_t shared, bool rows_differ) {
   torch::manual_seed(7);
   const std::int64_t groups = 3, draws = shared ? 2 : 1, d = 32;

@@ -161,10 +161,14 @@ TaskFile add_objects(const SuiteTask& task, int number) {
   return file;
 }
 
-using Place = std::array<double, 2>;
+using Point = std::array<double, 2>;
 
-Place centre(const Rectangle& r) {
+Point centre(const Rectangle& r) {
   return {(r.x0 + r.x1) / 2, (r.y0 + r.y1) / 2};
+}
+
+Rectangle shifted(const Rectangle& r, double dx, double dy) {
+  return {r.x0 + dx, r.y0 + dy, r.x1 + dx, r.y1 + dy};
 }
 
 /// Regions in which objects start, on the table.
@@ -183,14 +187,14 @@ std::vector<Region*> starts(TaskFile& file, const Arena& arena) {
 struct Push {
   Region *from, *to;
 };
-std::vector<Push> pushes(TaskFile& file, const Arena& arena) {
+std::vector<Push> pushes(TaskFile& file, const Arena& arena, const std::vector<Region*>& regions) {
   std::vector<Push> out;
   for (const auto& atom : file.goal) {
     if (atom.arguments.size() != 2) continue;
     const auto to = std::ranges::find(file.regions, atom.arguments[1], &Region::name);
     if (to == file.regions.end() || to->target != arena.table) continue;
     for (const auto& start : file.init)
-      for (auto* from : starts(file, arena))
+      for (auto* from : regions)
         if (start.arguments.size() == 2 && start.arguments[0] == atom.arguments[0] && start.arguments[1] == from->name)
           out.push_back({from, &*to});
   }
@@ -198,7 +202,7 @@ std::vector<Push> pushes(TaskFile& file, const Arena& arena) {
 }
 
 /// Is the straight way of a push clear of a thing at `at`?
-bool clear_of(const Push& push, const Place& at) {
+bool clear_of(const Push& push, const Point& at) {
   constexpr double kClear = .11;  // half a plate and half a bowl
   const auto from = centre(push.from->ranges.front()), to = centre(push.to->ranges.front());
   const double dx = to[0] - from[0], dy = to[1] - from[1];
@@ -213,12 +217,12 @@ bool clear_of(const Push& push, const Place& at) {
 bool move_starts(TaskFile& file, const Arena& arena, Random& random) {
   constexpr double kMoved = .15;  // LIBERO-Plus moves Goal's bowl by 0.29 to 0.43 m, on a larger table
   const auto regions = starts(file, arena);
-  const auto pushed = pushes(file, arena);
-  std::vector<Place> places;
+  const auto pushed = pushes(file, arena, regions);
+  std::vector<Point> places;
   for (const auto* region : regions)
     for (const auto& r : region->ranges) places.push_back(centre(r));
-  for (const auto& r : arena.clutter) places.push_back({(r[0] + r[2]) / 2, (r[1] + r[3]) / 2});
-  std::erase_if(places, [&](const Place& at) {
+  for (const auto& r : arena.clutter) places.push_back(centre({r[0], r[1], r[2], r[3]}));
+  std::erase_if(places, [&](const Point& at) {
     return std::ranges::any_of(pushed, [&](const Push& push) { return !clear_of(push, at); });
   });
   for (auto* region : regions) {
@@ -230,8 +234,7 @@ bool move_starts(TaskFile& file, const Arena& arena, Random& random) {
         if (std::hypot(places[i][0] - from[0], places[i][1] - from[1]) >= kMoved) far.push_back(i);
       if (far.empty()) return false;
       const auto choice = far[static_cast<std::size_t>(random.below(static_cast<int>(far.size())))];
-      const double dx = places[choice][0] - from[0], dy = places[choice][1] - from[1];
-      r = {r.x0 + dx, r.y0 + dy, r.x1 + dx, r.y1 + dy};
+      r = shifted(r, places[choice][0] - from[0], places[choice][1] - from[1]);
       places.erase(places.begin() + static_cast<std::ptrdiff_t>(choice));
     }
   }
@@ -250,11 +253,11 @@ TaskFile shift_regions(const SuiteTask& task, const Perturbation& p) {
       if (!arena || region.target != arena->table) continue;
       for (auto& r : region.ranges) {
         const double dx = random.uniform(-reach, reach), dy = random.uniform(-reach, reach);
-        r = {r.x0 + dx, r.y0 + dy, r.x1 + dx, r.y1 + dy};
+        r = shifted(r, dx, dy);
         const auto& w = arena->workspace;
         // Within reach, and within the agent camera's view; places for more objects lie nearer to the edge.
         const double margin = p.moved ? .02 : .06;
-        const double x = (r.x0 + r.x1) / 2, y = (r.y0 + r.y1) / 2;
+        const auto [x, y] = centre(r);
         inside = inside && x > w[0] + margin && x < w[1] - margin && y > w[2] + margin && y < w[3] - margin;
       }
     }
@@ -319,6 +322,7 @@ std::string Perturbation::suffix() const {
 Perturbation parse_perturbation(const std::string& suffix) {
   Perturbation p;
   if (suffix.empty()) return p;
+  p.moved = suffix.starts_with("_moved");
   const auto matched = [&](const char* pattern, Category category) {
     auto found = match(suffix, pattern);
     if (!found.empty()) p.category = category;
@@ -357,12 +361,8 @@ Perturbation parse_perturbation(const std::string& suffix) {
   } else if (const auto a = matched("_add_#", Category::kLayout); !a.empty()) {
     p.number = a[0];
     check(suffix, {{"the number", a[0], 1, 30}});
-  } else if (const auto m = matched("_moved_level#_sample#", Category::kLayout); !m.empty()) {
-    p.moved = true;
-    p.level = m[0];
-    p.sample = m[1];
-    check(suffix, {{"the level", m[0], 1, 5}, {"the sample", m[1], 0, 3}});
-  } else if (const auto s = matched("_level#_sample#", Category::kLayout); !s.empty()) {
+  } else if (const auto s = matched(p.moved ? "_moved_level#_sample#" : "_level#_sample#", Category::kLayout);
+             !s.empty()) {
     p.level = s[0];
     p.sample = s[1];
     check(suffix, {{"the level", s[0], 1, 5}, {"the sample", s[1], 0, 3}});
