@@ -64,7 +64,8 @@ PIONBENCH_INLINE float square_sum(const float* x, std::int64_t n) {
   std::int64_t j = 0;
   for (; j + kLanes <= n; j += kLanes) sum += load(x + j) * load(x + j);
   float out = total(sum);
-  for (; j < n; ++j) out += x[j] * x[j];
+  if (n % kLanes)  // seen early where n is a constant
+    for (; j < n; ++j) out += x[j] * x[j];
   return out;
 }
 
@@ -72,7 +73,13 @@ PIONBENCH_INLINE float square_sum(const float* x, std::int64_t n) {
 PIONBENCH_INLINE void rotate_scaled(const float* x, float factor, const float* weight, const float* cos,
                                     const float* sin, std::int64_t size, float scale, float* out) {
   const auto half = size / 2;
-  for (std::int64_t i = 0; i < half; ++i) {
+  std::int64_t i = 0;
+  for (; i + kLanes <= half; i += kLanes) {
+    const Lanes a = load(x + i) * factor * load(weight + i), b = load(x + half + i) * factor * load(weight + half + i);
+    store(out + i, (a * load(cos + i) - b * load(sin + i)) * scale);
+    store(out + half + i, (b * load(cos + half + i) + a * load(sin + half + i)) * scale);
+  }
+  for (; half % kLanes && i < half; ++i) {
     const float a = x[i] * factor * weight[i], b = x[half + i] * factor * weight[half + i];
     out[i] = (a * cos[i] - b * sin[i]) * scale;
     out[half + i] = (b * cos[half + i] + a * sin[half + i]) * scale;

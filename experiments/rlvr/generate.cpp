@@ -6,6 +6,7 @@
 #include <cmath>
 #include <deque>
 #include <optional>
+#include <unordered_map>
 
 #include "core/error.h"
 
@@ -203,9 +204,24 @@ class Engine {
     }
   }
 
+  /// Samples of one prompt hold copies of its keys and values: all read those of the first of them.
+  SharedPrefixes shared_prompts() const {
+    SharedPrefixes out{std::vector<std::int64_t>(occupant_.size()), std::vector<std::int64_t>(occupant_.size(), 0)};
+    std::unordered_map<std::size_t, std::int64_t> first;
+    for (std::size_t s = 0; s < occupant_.size(); ++s) {
+      out.slot[s] = static_cast<std::int64_t>(s);
+      if (occupant_[s] == kFree) continue;
+      const auto prompt = prompt_of(static_cast<std::size_t>(occupant_[s]));
+      out.slot[s] = first.try_emplace(prompt, out.slot[s]).first->second;
+      out.length[s] = static_cast<std::int64_t>(prompts_[prompt].size());
+    }
+    return out;
+  }
+
   void step() {
     const auto length = *std::max_element(position_.begin(), position_.end()) + 1;
-    const auto logits = decoder_.decode(indices(token_, device_), indices(position_, device_), length, cache_);
+    const auto logits =
+        decoder_.decode(indices(token_, device_), indices(position_, device_), length, cache_, shared_prompts());
     ++stats_.decode_steps;
     stats_.decoded_rows += static_cast<std::int64_t>(occupant_.size());
     std::vector<double> draws;

@@ -81,7 +81,7 @@ TEST(Decoder, ItsFloat32KernelsComputeWhatTheFullForwardDoes) {
     std::int64_t head_dim, query_heads, kv_heads;
   };
   for (const auto& [head_dim, query_heads, kv_heads] :
-       {Case{6, 2, 2}, Case{16, 6, 2}, Case{24, 4, 2}, Case{40, 5, 1}, Case{64, 8, 1}}) {
+       {Case{6, 2, 2}, Case{16, 6, 2}, Case{24, 4, 2}, Case{40, 5, 1}, Case{64, 8, 1}, Case{128, 3, 1}}) {
     auto config = tiny();
     config.head_dim = head_dim, config.query_heads = query_heads, config.kv_heads = kv_heads;
     config.ffn = 37;
@@ -103,6 +103,39 @@ TEST(Decoder, ItsFloat32KernelsComputeWhatTheFullForwardDoes) {
       for (std::int64_t row = 0; row < 3; ++row)
         EXPECT_LT((logits[row] - full[row][positions[row].item<std::int64_t>()]).abs().max().item<double>(), 2e-5)
             << "head " << head_dim << ", step " << t << ", row " << row;
+    }
+  }
+}
+
+TEST(Decoder, SamplesOfAPromptReadItsKeysInOnePlaceAndGetTheSameBits) {
+  for (const std::int64_t head_dim : {24, 64, 128}) {
+    auto config = tiny();
+    config.head_dim = head_dim, config.query_heads = 6, config.kv_heads = 2;
+    const Qwen3 model(config, 7, 1.0, torch::kCPU, torch::kFloat32);
+    torch::manual_seed(2);
+    const auto lengths = torch::tensor({37, 18});
+    const Decoder decoder(model);
+    KvCache prompts;
+    decoder.prefill(torch::randint(3, 23, {2, 37}), lengths, prompts);
+    const auto rows = torch::tensor({0, 1, 1, 0, 0});
+    const auto make_cache = [&] {
+      auto cache = decoder.make_cache(6, 48);  // slot 5 is empty
+      cache.copy_from(prompts, rows, torch::arange(5), 37);
+      return cache;
+    };
+    auto apart = make_cache(), together = make_cache();
+    // Whole blocks of sixteen are read at the first slot of a prompt, so nothing else may be looked at there.
+    for (auto* list : {&together.keys, &together.values})
+      for (auto& x : *list)
+        for (const auto& [slot, positions] : {std::pair{2, 16}, {3, 32}, {4, 32}})
+          x[slot].narrow(1, 0, positions).fill_(std::numeric_limits<float>::quiet_NaN());
+    const SharedPrefixes prefixes{{0, 1, 1, 0, 0, 5}, {37, 18, 18, 37, 37, 0}};
+    for (std::int64_t t = 0; t < 9; ++t) {
+      const auto tokens = torch::randint(3, 23, {6});
+      const auto positions = torch::cat({lengths.index_select(0, rows) + t, torch::zeros({1}, torch::kInt64)});
+      const auto expected = decoder.decode(tokens, positions, 48, apart);
+      EXPECT_TRUE(torch::equal(decoder.decode(tokens, positions, 48, together, prefixes), expected))
+          << "head " << head_dim << ", step " << t;
     }
   }
 }

@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <numeric>
 #include <vector>
 
 #include "experiments/kernels/lanes.h"
@@ -59,24 +60,42 @@ PIONBENCH_INLINE void fetch(const float* at, std::int64_t size) {
   for (std::int64_t e = 0; e < size; e += 16) __builtin_prefetch(at + e, 0, 3);
 }
 
+/// Keys and values [length, E] of one head: the first `shared` positions, a multiple of kLanes, where another slot has
+/// them too, the rest where they are this slot's own. Both pointers are to position 0.
+struct Context {
+  const float *shared_keys, *shared_values, *keys, *values;
+  std::int64_t shared, length;
+
+  PIONBENCH_INLINE const float* keys_at(std::int64_t t) const { return t < shared ? shared_keys : keys; }
+  PIONBENCH_INLINE const float* values_at(std::int64_t t) const { return t < shared ? shared_values : values; }
+};
+
 /// N vectors of the output at `e`: out[g, e…] = Σ_t scores[g, t] · v[t, e…] · inverse[g]. With few of them several
 /// positions are summed apart: one sum would wait four cycles for each addition.
+/// Meanwhile `next`, as much of it as this context's own part, is fetched a position at a time: all of it at once waits
+/// for the lines that are still on their way.
 template <typename Vector, int G, int N>
-PIONBENCH_INLINE void weigh(const float* v, std::int64_t length, std::int64_t size, std::int64_t e, const float* scores,
-                            std::int64_t room, const float* inverse, float* out) {
+PIONBENCH_INLINE void weigh(const Context& c, std::int64_t size, std::int64_t e, const float* scores, std::int64_t room,
+                            const float* inverse, const float* next, float* out) {
   constexpr int kApart = G * N >= 8 ? 1 : G * N >= 4 ? 2 : 4;
+  static_assert(kLanes % kApart == 0);
   constexpr std::int64_t kWidth = sizeof(Vector) / sizeof(float);
   Vector sum[kApart][N][G] = {};
-  const auto add = [&](std::int64_t t, Vector(&to)[N][G]) __attribute__((always_inline)) {
+  const auto add = [&](const float* v, std::int64_t t, Vector(&to)[N][G]) __attribute__((always_inline)) {
     for (int n = 0; n < N; ++n) {
       const Vector x = *reinterpret_cast<const Vector*>(v + t * size + e + n * kWidth);
       for (int g = 0; g < G; ++g) to[n][g] += x * scores[g * room + t];
     }
   };
   std::int64_t t = 0;
-  for (; t + kApart <= length; t += kApart)
-    for (int i = 0; i < kApart; ++i) add(t + i, sum[i]);
-  for (; t < length; ++t) add(t, sum[0]);
+  for (; t < c.shared; t += kApart)
+    for (int i = 0; i < kApart; ++i) add(c.shared_values, t + i, sum[i]);
+  for (; t + kApart <= c.length; t += kApart)
+    for (int i = 0; i < kApart; ++i) {
+      if (next) fetch(next + (t + i - c.shared) * size, size);
+      add(c.values, t + i, sum[i]);
+    }
+  for (; t < c.length; ++t) add(c.values, t, sum[0]);
   for (int n = 0; n < N; ++n)
     for (int g = 0; g < G; ++g) {
       Vector whole = sum[0][n][g];
@@ -85,13 +104,15 @@ PIONBENCH_INLINE void weigh(const float* v, std::int64_t length, std::int64_t si
     }
 }
 
-/// G query heads that share keys and values: q [G, E], k and v [length, E], scores [G, room for length], out [G, E].
-/// `next`: the keys that are read after these.
-template <int G>
-PIONBENCH_INLINE void attend(const float* q, const float* k, const float* v, const float* next, std::int64_t length,
-                             std::int64_t size, float* scores, std::int64_t room, float* out) {
+/// G query heads that share keys and values: q [G, E], scores [G, room for length], out [G, E].
+/// `next`: the keys that are read after these. Size: E where it is known, else 0.
+template <int G, std::int64_t Size>
+PIONBENCH_INLINE void attend(const float* q, const Context& c, const float* next, std::int64_t any_size, float* scores,
+                             std::int64_t room, float* out) {
+  const auto length = c.length, size = Size ? Size : any_size;
   std::int64_t t = 0;
   for (; t + kLanes <= length; t += kLanes) {
+    const float *k = c.keys_at(t), *v = c.values_at(t);
     Lanes quarters[G][4];
     for (int block = 0; block < 4; ++block) {
       Lanes sums[G][4] = {};
@@ -111,7 +132,7 @@ PIONBENCH_INLINE void attend(const float* q, const float* k, const float* v, con
   for (; t < length; ++t)
     for (int g = 0; g < G; ++g) {
       Lanes sum = {};
-      multiply_add(k + t * size, q + g * size, size, sum);
+      multiply_add(c.keys + t * size, q + g * size, size, sum);
       scores[g * room + t] = total(sum);
     }
   float inverse[G];
@@ -136,53 +157,70 @@ PIONBENCH_INLINE void attend(const float* q, const float* k, const float* v, con
     }
     inverse[g] = 1 / total(sum);
   }
-  for (std::int64_t at = 0; at < length; ++at) fetch(next + at * size, size);
   std::int64_t e = 0;
-  for (; e + 4 * kLanes <= size; e += 4 * kLanes) weigh<Lanes, G, 4>(v, length, size, e, scores, room, inverse, out);
-  for (; e + 2 * kLanes <= size; e += 2 * kLanes) weigh<Lanes, G, 2>(v, length, size, e, scores, room, inverse, out);
-  for (; e + kLanes <= size; e += kLanes) weigh<Lanes, G, 1>(v, length, size, e, scores, room, inverse, out);
-  for (; e + 8 <= size; e += 8) weigh<HalfLanes, G, 1>(v, length, size, e, scores, room, inverse, out);
+  const auto weigh_from = [&]<typename Vector, int N>() __attribute__((always_inline)) {
+    weigh<Vector, G, N>(c, size, e, scores, room, inverse, e == 0 ? next : nullptr, out);
+    e += N * static_cast<std::int64_t>(sizeof(Vector) / sizeof(float));
+  };
+  while (e + 4 * kLanes <= size) weigh_from.template operator()<Lanes, 4>();
+  while (e + 2 * kLanes <= size) weigh_from.template operator()<Lanes, 2>();
+  while (e + kLanes <= size) weigh_from.template operator()<Lanes, 1>();
+  while (e + 8 <= size) weigh_from.template operator()<HalfLanes, 1>();
   for (; e < size; ++e)
     for (int g = 0; g < G; ++g) {
       float sum = 0;
-      for (std::int64_t at = 0; at < length; ++at) sum += v[at * size + e] * scores[g * room + at];
+      for (std::int64_t at = 0; at < length; ++at) sum += c.values_at(at)[at * size + e] * scores[g * room + at];
       out[g * size + e] = sum * inverse[g];
     }
 }
 
-/// decode_attention for one slot. scratch [H·E + 4·room].
-PIONBENCH_CLONES void attend_slot(const AttentionSizes& s, const float* qkv, const float* norms, double eps,
-                                  const float* cos, const float* sin, std::int64_t position, float* keys, float* values,
-                                  float* scratch, std::int64_t room, float* out) {
-  const auto size = s.head_dim, groups = s.query_heads / s.kv_heads;
+/// One slot's and one key/value head's part of decode_attention.
+struct Part {
+  const float *q, *k, *v;                    ///< as projected: [G, E], [E], [E]
+  const float *q_norm, *k_norm, *cos, *sin;  ///< [G, E], [E], [E], [E]
+  float *keys, *values;                      ///< [C, E] of this slot
+  const float *shared_keys, *shared_values;  ///< [C, E] of the slot that the first `shared` positions are read from
+  std::int64_t shared, position;
+  const float* next;  ///< the keys that are read after these
+  float* out;         ///< [G, E]
+};
+
+/// scratch [G·E + 4·room].
+template <std::int64_t Size>
+PIONBENCH_INLINE void attend_part(const AttentionSizes& s, const Part& part, double eps, float* scratch,
+                                  std::int64_t room) {
+  const auto size = Size ? Size : s.head_dim, groups = s.query_heads / s.kv_heads;
   const auto scale = static_cast<float>(1 / std::sqrt(static_cast<double>(size)));
-  float *q = scratch, *scores = scratch + s.query_heads * size;
-  for (std::int64_t h = 0; h < s.query_heads; ++h)
-    rotate_scaled(qkv + h * size, inverse_rms(qkv + h * size, size, eps), norms + h * size, cos, sin, size, scale,
-                  q + h * size);
-  const auto length = position + 1;
-  for (std::int64_t h = 0; h < s.kv_heads; ++h) {
-    float *k = keys + h * s.capacity * size, *v = values + h * s.capacity * size;
-    const auto at = s.query_heads + h;
-    rotate_scaled(qkv + at * size, inverse_rms(qkv + at * size, size, eps), norms + at * size, cos, sin, size, 1,
-                  k + position * size);
-    std::copy_n(qkv + (at + s.kv_heads) * size, size, v + position * size);
-    const float* next = k + s.capacity * size;  // of the next head, or of the next slot's first
-    for (std::int64_t g = 0; g < groups;) {
-      const auto first = (h * groups + g) * size;
-      const auto left = groups - g;
-      if (left >= 4) {
-        attend<4>(q + first, k, v, next, length, size, scores, room, out + first);
-        g += 4;
-      } else if (left >= 2) {
-        attend<2>(q + first, k, v, next, length, size, scores, room, out + first);
-        g += 2;
-      } else {
-        attend<1>(q + first, k, v, next, length, size, scores, room, out + first);
-        g += 1;
-      }
-    }
-  }
+  float *q = scratch, *scores = scratch + groups * size;
+  for (std::int64_t g = 0; g < groups; ++g)
+    rotate_scaled(part.q + g * size, inverse_rms(part.q + g * size, size, eps), part.q_norm + g * size, part.cos,
+                  part.sin, size, scale, q + g * size);
+  rotate_scaled(part.k, inverse_rms(part.k, size, eps), part.k_norm, part.cos, part.sin, size, 1,
+                part.keys + part.position * size);
+  std::copy_n(part.v, size, part.values + part.position * size);
+  const Context context{part.shared_keys, part.shared_values, part.keys, part.values, part.shared, part.position + 1};
+  const auto some = [&]<int G>(std::int64_t g) __attribute__((always_inline)) {
+    attend<G, Size>(q + g * size, context, part.next, size, scores, room, part.out + g * size);
+    return G;
+  };
+  for (std::int64_t g = 0; g < groups;)
+    g += groups - g >= 4   ? some.template operator()<4>(g)
+         : groups - g >= 2 ? some.template operator()<2>(g)
+                           : some.template operator()<1>(g);
+}
+
+// A head's products unroll where its size is known: that of the embedded models, and Qwen3's.
+PIONBENCH_CLONES void attend_64(const AttentionSizes& s, const Part& part, double eps, float* scratch,
+                                std::int64_t room) {
+  attend_part<64>(s, part, eps, scratch, room);
+}
+PIONBENCH_CLONES void attend_128(const AttentionSizes& s, const Part& part, double eps, float* scratch,
+                                 std::int64_t room) {
+  attend_part<128>(s, part, eps, scratch, room);
+}
+PIONBENCH_CLONES void attend_any(const AttentionSizes& s, const Part& part, double eps, float* scratch,
+                                 std::int64_t room) {
+  attend_part<0>(s, part, eps, scratch, room);
 }
 
 PIONBENCH_CLONES void normalise_row(const float* x, const float* weight, double eps, std::int64_t width, float* out) {
@@ -204,15 +242,49 @@ PIONBENCH_CLONES void silu_row(const float* gate, const float* up, std::int64_t 
 }  // namespace
 
 void decode_attention(const AttentionSizes& s, const float* qkv, const float* norms, double eps, const float* cos,
-                      const float* sin, const std::int64_t* positions, float* keys, float* values, float* out) {
-  const auto width = (s.query_heads + 2 * s.kv_heads) * s.head_dim, cache = s.kv_heads * s.capacity * s.head_dim;
+                      const float* sin, const std::int64_t* positions, const SharedPrefixes& prefixes, float* keys,
+                      float* values, float* out) {
+  const auto size = s.head_dim, width = (s.query_heads + 2 * s.kv_heads) * size, cells = s.capacity * size;
+  const auto groups = s.query_heads / s.kv_heads;
   const auto room = (s.capacity + kLanes - 1) / kLanes * kLanes;
-  at::parallel_for(0, s.slots, grain(s.query_heads * s.head_dim * 32), [&](std::int64_t begin, std::int64_t end) {
-    std::vector<float> scratch(static_cast<std::size_t>(s.query_heads * s.head_dim + 4 * room));
-    for (std::int64_t slot = begin; slot < end; ++slot)
-      attend_slot(s, qkv + slot * width, norms, eps, cos + slot * s.head_dim, sin + slot * s.head_dim, positions[slot],
-                  keys + slot * cache, values + slot * cache, scratch.data(), room,
-                  out + slot * s.query_heads * s.head_dim);
+  const auto from = [&](std::int64_t slot) {
+    return prefixes.slot.empty() ? slot : prefixes.slot[static_cast<std::size_t>(slot)];
+  };
+  const auto shared = [&](std::int64_t slot) {
+    return prefixes.slot.empty() ? 0 : prefixes.length[static_cast<std::size_t>(slot)] / kLanes * kLanes;
+  };
+  // Slots that read the same positions, one after the other.
+  std::vector<std::int64_t> order(static_cast<std::size_t>(s.slots));
+  std::iota(order.begin(), order.end(), 0);
+  std::ranges::stable_sort(order, {}, from);
+  const auto attend = size == 64 ? attend_64 : size == 128 ? attend_128 : attend_any;
+  at::parallel_for(0, s.slots, grain(s.query_heads * size * 32), [&](std::int64_t begin, std::int64_t end) {
+    std::vector<float> scratch(static_cast<std::size_t>(groups * size + 4 * room));
+    for (std::int64_t h = 0; h < s.kv_heads; ++h)
+      for (std::int64_t i = begin; i < end; ++i) {
+        const auto slot = order[static_cast<std::size_t>(i)];
+        const auto own = (slot * s.kv_heads + h) * cells, others = (from(slot) * s.kv_heads + h) * cells;
+        const auto next_h = i + 1 < end ? h : (h + 1) % s.kv_heads;
+        const auto next_slot = order[static_cast<std::size_t>(i + 1 < end ? i + 1 : begin)];
+        const float *q = qkv + slot * width + h * groups * size, *k = qkv + slot * width + (s.query_heads + h) * size;
+        attend(s,
+               {.q = q,
+                .k = k,
+                .v = k + s.kv_heads * size,
+                .q_norm = norms + h * groups * size,
+                .k_norm = norms + (s.query_heads + h) * size,
+                .cos = cos + slot * size,
+                .sin = sin + slot * size,
+                .keys = keys + own,
+                .values = values + own,
+                .shared_keys = keys + others,
+                .shared_values = values + others,
+                .shared = shared(slot),
+                .position = positions[slot],
+                .next = keys + (next_slot * s.kv_heads + next_h) * cells + shared(next_slot) * size,
+                .out = out + (slot * s.query_heads + h * groups) * size},
+               eps, scratch.data(), room);
+      }
   });
 }
 

@@ -3,7 +3,6 @@
 #include <cmath>
 #include <limits>
 
-#include "experiments/rlvr/model/decode_kernel.h"
 #include "experiments/rlvr/model/fused.h"
 
 namespace pionbench::rlvr {
@@ -122,8 +121,8 @@ torch::Tensor Decoder::prefill(const torch::Tensor& tokens, const torch::Tensor&
   return to_logits(x.index_select(0, torch::arange(batch, lengths.options()) * length + lengths - 1));
 }
 
-torch::Tensor Decoder::decode_on_cpu(const torch::Tensor& tokens, const torch::Tensor& positions,
-                                     KvCache& cache) const {
+torch::Tensor Decoder::decode_on_cpu(const torch::Tensor& tokens, const torch::Tensor& positions, KvCache& cache,
+                                     const SharedPrefixes& prefixes) const {
   const auto& c = model_.config();
   const auto slots = tokens.size(0);
   const AttentionSizes sizes{slots, c.query_heads, c.kv_heads, c.head_dim, cache.capacity()};
@@ -140,7 +139,7 @@ torch::Tensor Decoder::decode_on_cpu(const torch::Tensor& tokens, const torch::T
     normalise(layer.input_norm);
     const auto qkv = torch::linear(h, layer.qkv);
     decode_attention(sizes, qkv.data_ptr<float>(), layer.head_norms.data_ptr<float>(), c.rms_norm_eps,
-                     cos.data_ptr<float>(), sin.data_ptr<float>(), where.data_ptr<std::int64_t>(),
+                     cos.data_ptr<float>(), sin.data_ptr<float>(), where.data_ptr<std::int64_t>(), prefixes,
                      cache.keys[i].data_ptr<float>(), cache.values[i].data_ptr<float>(), attended.data_ptr<float>());
     x.addmm_(attended, layer.o.t());
     normalise(layer.post_norm);
@@ -153,10 +152,10 @@ torch::Tensor Decoder::decode_on_cpu(const torch::Tensor& tokens, const torch::T
 }
 
 torch::Tensor Decoder::decode(const torch::Tensor& tokens, const torch::Tensor& positions, std::int64_t length,
-                              KvCache& cache) const {
+                              KvCache& cache, const SharedPrefixes& prefixes) const {
   const torch::NoGradGuard no_grad;
   if (embedding_.device().is_cpu() && embedding_.scalar_type() == torch::kFloat32)
-    return decode_on_cpu(tokens, positions, cache);
+    return decode_on_cpu(tokens, positions, cache, prefixes);
   const auto& c = model_.config();
   const auto slots = tokens.size(0), groups = c.query_heads / c.kv_heads;
   auto [cos, sin] = model_.rotations(positions);

@@ -7,6 +7,7 @@
 
 #include <vector>
 
+#include "experiments/rlvr/model/decode_kernel.h"
 #include "experiments/rlvr/model/qwen3.h"
 
 namespace pionbench::rlvr {
@@ -41,9 +42,9 @@ class Decoder {
   torch::Tensor prefill(const torch::Tensor& tokens, const torch::Tensor& lengths, KvCache& cache) const;
 
   /// One more token per slot: tokens [S] at positions [S], all below `length`, which is how much of the cache is looked
-  /// at -> logits [S, V] float32.
-  torch::Tensor decode(const torch::Tensor& tokens, const torch::Tensor& positions, std::int64_t length,
-                       KvCache& cache) const;
+  /// at -> logits [S, V] float32. `prefixes` saves time and changes nothing else.
+  torch::Tensor decode(const torch::Tensor& tokens, const torch::Tensor& positions, std::int64_t length, KvCache& cache,
+                       const SharedPrefixes& prefixes = {}) const;
 
  private:
   struct Layer {
@@ -54,7 +55,8 @@ class Decoder {
                torch::Tensor& q, torch::Tensor& k, torch::Tensor& v) const;
   torch::Tensor feed_forward(const Layer& layer, const torch::Tensor& x) const;
   /// decode() of a float32 model on the CPU: matrix products by torch, the rest by decode_kernel.h.
-  torch::Tensor decode_on_cpu(const torch::Tensor& tokens, const torch::Tensor& positions, KvCache& cache) const;
+  torch::Tensor decode_on_cpu(const torch::Tensor& tokens, const torch::Tensor& positions, KvCache& cache,
+                              const SharedPrefixes& prefixes) const;
   torch::Tensor to_logits(const torch::Tensor& x) const;
 
   const Qwen3& model_;
