@@ -269,6 +269,27 @@ void MatrixOptimizer::save(torch::serialize::OutputArchive& archive) const {
 
 void MatrixOptimizer::load(torch::serialize::InputArchive& archive) {
   torch::optim::serialize<MatrixParamState, MatrixOptions>(archive, *this);
+  place_state(*this);
+}
+
+void place_state(torch::optim::Optimizer& optimizer) {
+  for (const auto& group : optimizer.param_groups())
+    for (const auto& w : group.params()) {
+      const auto it = optimizer.state().find(w.unsafeGetTensorImpl());
+      if (it == optimizer.state().end()) continue;
+      const auto here = [&](const torch::Tensor& x) { return x.defined() ? x.to(w.device()) : x; };
+      if (auto* matrix = dynamic_cast<MatrixParamState*>(it->second.get())) {
+        matrix->momentum_buffer(here(matrix->momentum_buffer()));
+        matrix->second_buffer(here(matrix->second_buffer()));
+        matrix->leading_basis(here(matrix->leading_basis()));
+      } else if (auto* adamw = dynamic_cast<torch::optim::AdamWParamState*>(it->second.get())) {
+        adamw->exp_avg(here(adamw->exp_avg()));
+        adamw->exp_avg_sq(here(adamw->exp_avg_sq()));
+        adamw->max_exp_avg_sq(here(adamw->max_exp_avg_sq()));
+      } else if (auto* sgd = dynamic_cast<torch::optim::SGDParamState*>(it->second.get())) {
+        sgd->momentum_buffer(here(sgd->momentum_buffer()));
+      }
+    }
 }
 
 void MatrixOptions::serialize(torch::serialize::OutputArchive& archive) const {

@@ -78,6 +78,10 @@ struct StepStatistics {
 /// Those parameters of an optimizer whose gradient holds a NaN or an infinity. One pass over the gradients.
 std::vector<torch::Tensor> nonfinite_gradients(const torch::optim::Optimizer& optimizer);
 
+/// Moves the state of AdamW, SGD and MatrixOptimizer to where each parameter is: an archive that was read on the CPU
+/// leaves it there, and torch's own load() does not ask.
+void place_state(torch::optim::Optimizer& optimizer);
+
 class MatrixOptimizer : public torch::optim::Optimizer {
  public:
   explicit MatrixOptimizer(const std::vector<torch::optim::OptimizerParamGroup>& groups,

@@ -123,6 +123,7 @@ void RoutedOptimizer::load(torch::serialize::InputArchive& archive) {
     torch::serialize::InputArchive inner;
     archive.read(part.name, inner);
     part.optimizer->load(inner);
+    place_state(*part.optimizer);
   }
 }
 

@@ -1,65 +1,22 @@
 #include "experiments/rlvr/generate.h"
 
-#include <ATen/Parallel.h>
-
 #include <algorithm>
-#include <cmath>
-#include <deque>
 #include <optional>
 #include <unordered_map>
 
 #include "core/error.h"
+#include "experiments/rlvr/pick.h"
 
 namespace pionbench::rlvr {
 namespace {
 
+// Sequences at once on a CPU: beyond this a core gains nothing.
+constexpr std::int64_t kMostSlotsOnCpu = 256;
 // Prompts run together in one prefill, in tokens: beyond this a larger batch is no faster.
 constexpr std::int64_t kMostPrefillTokens = 8192;
 
 torch::Tensor indices(const std::vector<std::int64_t>& values, torch::Device device) {
   return torch::tensor(values, torch::kInt64).to(device);
-}
-
-// In place of a uniform number: take the likeliest.
-constexpr double kGreedy = -1;
-
-/// Tokens and their log-probabilities for rows of logits [n, V]; `draws` are uniforms or kGreedy, not read at
-/// temperature 0.
-struct Picked {
-  TokenIds tokens;
-  std::vector<float> logp;
-};
-Picked pick(const torch::Tensor& logits, const GenerateOptions& options, const std::vector<double>& draws) {
-  const auto rows = logits.size(0), width = logits.size(1);
-  if (options.temperature == 0) {
-    const auto best = logits.argmax(-1, /*keepdim=*/true);
-    const auto logp = torch::log_softmax(logits, -1).gather(1, best).to(torch::kCPU).contiguous();
-    const auto ids = best.to(torch::kCPU).contiguous();
-    return {TokenIds(ids.data_ptr<std::int64_t>(), ids.data_ptr<std::int64_t>() + rows),
-            std::vector<float>(logp.data_ptr<float>(), logp.data_ptr<float>() + rows)};
-  }
-  const auto probabilities =
-      torch::softmax(options.temperature == 1 ? logits : logits / options.temperature, -1).to(torch::kCPU).contiguous();
-  const auto scores = logits.to(torch::kCPU).contiguous();
-  const float *data = probabilities.data_ptr<float>(), *score = scores.data_ptr<float>();
-  Picked out{TokenIds(static_cast<std::size_t>(rows)), std::vector<float>(static_cast<std::size_t>(rows))};
-  at::parallel_for(0, rows, std::max<std::int64_t>(1, 16384 / width), [&](std::int64_t begin, std::int64_t end) {
-    for (std::int64_t r = begin; r < end; ++r) {
-      const std::span<const float> row(data + r * width, static_cast<std::size_t>(width));
-      const auto i = static_cast<std::size_t>(r);
-      if (draws[i] == kGreedy) {
-        const float *first = score + r * width, *best = std::max_element(first, first + width);
-        double sum = 0;
-        for (const float* x = first; x != first + width; ++x) sum += std::exp(static_cast<double>(*x - *best));
-        out.tokens[i] = best - first;
-        out.logp[i] = static_cast<float>(-std::log(sum));
-        continue;
-      }
-      out.tokens[i] = draw(row, options.truncation, draws[i]);
-      out.logp[i] = std::log(row[static_cast<std::size_t>(out.tokens[i])]);
-    }
-  });
-  return out;
 }
 
 class Engine {
@@ -181,7 +138,7 @@ class Engine {
     cache_.copy_from(source, row_index, indices(targets, device_), source.capacity());
     std::vector<double> draws;
     for (const auto sequence : sequences) draws.push_back(draw_of(sequence, 0));
-    const auto picked = pick(logits.index_select(0, row_index), options_, draws);
+    const auto picked = pick(logits.index_select(0, row_index), options_.temperature, options_.truncation, draws);
     for (std::size_t i = 0; i < sequences.size(); ++i) {
       const auto slot = static_cast<std::size_t>(targets[i]);
       occupant_[slot] = static_cast<std::int64_t>(sequences[i]);
@@ -229,7 +186,7 @@ class Engine {
       draws.push_back(sequence == kFree ? 0.0
                                         : draw_of(static_cast<std::size_t>(sequence),
                                                   out_[static_cast<std::size_t>(sequence)].tokens.size()));
-    const auto picked = pick(logits, options_, draws);
+    const auto picked = pick(logits, options_.temperature, options_.truncation, draws);
     for (std::size_t slot = 0; slot < occupant_.size(); ++slot) {
       if (occupant_[slot] == kFree) continue;
       ++position_[slot];
@@ -281,8 +238,8 @@ GeneratePlan plan_generation(const Qwen3Config& c, torch::Dtype dtype, std::int6
   const auto per_token = Decoder::cache_bytes_per_token(c, dtype) +
                          (6 * c.hidden + 3 * c.ffn + 3 * (c.query_heads + 2 * c.kv_heads) * c.head_dim) * size;
   plan.prefill_tokens = std::max(longest_prompt, std::min(kMostPrefillTokens, options.memory_bytes / 4 / per_token));
-  plan.slots = std::min(
-      {options.most_slots, sequences, (options.memory_bytes - plan.prefill_tokens * per_token) / plan.bytes_per_slot});
+  plan.slots = std::min(sequences, (options.memory_bytes - plan.prefill_tokens * per_token) / plan.bytes_per_slot);
+  if (options.most_slots > 0) plan.slots = std::min(plan.slots, options.most_slots);
   if (plan.slots < 1)
     throw UserError("generation: the memory budget of " + std::to_string(options.memory_bytes >> 20) +
                     " MiB holds no sequence of " + std::to_string(plan.capacity) + " tokens, which takes " +
@@ -306,8 +263,10 @@ std::vector<Completion> generate(const Qwen3& model, const std::vector<TokenIds>
                         std::to_string(model.config().vocabulary - 1) + ": tokenizer and model do not belong together");
   }
   if (options.max_new_tokens < 1) throw UserError("max_new_tokens must be at least 1");
+  auto bounded = options;
+  if (bounded.most_slots == 0 && model.device().is_cpu()) bounded.most_slots = kMostSlotsOnCpu;
   const auto plan = plan_generation(model.config(), model.compute_dtype(), static_cast<std::int64_t>(longest),
-                                    static_cast<std::int64_t>(prompts.size()) * options.samples, options);
+                                    static_cast<std::int64_t>(prompts.size()) * options.samples, bounded);
   return Engine(model, prompts, end_tokens, options, plan).run(stats);
 }
 

@@ -28,7 +28,7 @@ struct GenerateOptions {
   Truncation truncation = {};
   std::uint64_t seed = 0;
   std::uint64_t first_stream = 0;       ///< stream number of the first drawn sequence; the others follow
-  std::int64_t most_slots = 256;        ///< beyond this one core gains nothing from a larger batch
+  std::int64_t most_slots = 0;          ///< sequences at once; 0: as many as memory holds, on a CPU 256 of them
   std::int64_t memory_bytes = 1 << 30;  ///< for cache, logits and activations; the weights are not counted
 };
 

@@ -19,6 +19,7 @@
 
 #include "core/run_request.h"
 #include "experiments/worker/events.h"
+#include "optim/matrix_optimizer.h"
 #include "optim/parameter.h"
 
 namespace pionbench {
@@ -69,7 +70,8 @@ std::int64_t read_value(torch::serialize::InputArchive& archive, const char* key
 void write_random(torch::serialize::OutputArchive& archive, const char* key, const std::mt19937_64& random);
 void read_random(torch::serialize::InputArchive& archive, const char* key, std::mt19937_64& random);
 
-/// Anything with save(OutputArchive&) and load(InputArchive&): an optimizer.
+/// Anything with save(OutputArchive&) and load(InputArchive&): an optimizer, whose state then stands where its
+/// parameters do.
 template <typename Part>
 void write_part(torch::serialize::OutputArchive& archive, const char* key, const Part& part) {
   torch::serialize::OutputArchive inner(archive.compilation_unit());
@@ -81,6 +83,7 @@ void read_part(torch::serialize::InputArchive& archive, const char* key, Part& p
   torch::serialize::InputArchive inner;
   archive.read(key, inner);
   part.load(inner);
+  if constexpr (std::is_base_of_v<torch::optim::Optimizer, Part>) optim::place_state(part);
 }
 
 }  // namespace pionbench

@@ -1,7 +1,8 @@
 /// usage: rollout_bench [THREADS]
 /// Tokens per second of the rollout engine on a small random model, its growth with batch and length, and the same
-/// work by transformers.generate in the same run (PIONBENCH_HOME and PIONBENCH_PYTHON as for the tests). Every
-/// sequence runs to its full length, except in the last row: there sequences end at random and slots are refilled.
+/// work by transformers.generate in the same run (PIONBENCH_HOME and PIONBENCH_PYTHON as for the tests), in turns, the
+/// best of three rounds. Every sequence runs to its full length, except in the last row: there sequences end at random
+/// and slots are refilled.
 
 #include <chrono>
 #include <cstdio>
@@ -40,9 +41,7 @@ int main(int argc, char** argv) {
   };
   const std::vector<Row> rows = {{1, 1, 64, 0},  {8, 1, 64, 0},  {4, 8, 64, 0},
                                  {16, 8, 64, 0}, {4, 8, 256, 0}, {32, 8, 128, 96}};
-  std::vector<double> ours;
-  std::string asked;
-  for (const auto& row : rows) {
+  const auto tokens_per_second = [&](const Row& row, std::uint64_t seed) {
     std::vector<TokenIds> prompts;
     torch::manual_seed(2);
     for (std::int64_t p = 0; p < row.prompts; ++p) {
@@ -55,26 +54,35 @@ int main(int argc, char** argv) {
     options.samples = row.samples;
     options.max_new_tokens = row.length;
     options.most_slots = 128;
-    double best = 0;
-    for (int pass = 0; pass < 2; ++pass) {
-      GenerateStats stats;
-      options.seed = static_cast<std::uint64_t>(pass);
-      const auto begin = std::chrono::steady_clock::now();
-      generate(model, prompts, ends, options, &stats);
-      const std::chrono::duration<double> seconds = std::chrono::steady_clock::now() - begin;
-      best = std::max(best, static_cast<double>(stats.completion_tokens) / seconds.count());
-    }
-    ours.push_back(best);
+    options.seed = seed;
+    GenerateStats stats;
+    const auto begin = std::chrono::steady_clock::now();
+    generate(model, prompts, ends, options, &stats);
+    const std::chrono::duration<double> seconds = std::chrono::steady_clock::now() - begin;
+    return static_cast<double>(stats.completion_tokens) / seconds.count();
+  };
+  std::string asked;
+  for (const auto& row : rows)
     asked += " " + std::to_string(row.prompts) + "," + std::to_string(row.samples) + "," + std::to_string(row.length) +
              "," + std::to_string(row.ends);
-  }
+  // In turns, the best of each: other work on the machine only slows, and not both sides at the same time.
+  constexpr int kRounds = 3;
+  std::vector<double> ours(rows.size(), 0), theirs(rows.size(), 0);
   const auto out = scratch("bench-rollout");
-  const bool compared = run_tool("rollout_reference.py",
-                                 folder.string() + " " + std::to_string(threads) + " " + out.string() + asked) == 0;
-  std::vector<double> theirs(rows.size(), 0);
-  if (compared) {
+  bool compared = true;
+  for (std::uint64_t round = 0; round < kRounds; ++round) {
+    for (std::size_t i = 0; i < rows.size(); ++i)
+      for (std::uint64_t pass = 0; pass < 2; ++pass)
+        ours[i] = std::max(ours[i], tokens_per_second(rows[i], 2 * round + pass));
+    compared = compared && run_tool("rollout_reference.py",
+                                    folder.string() + " " + std::to_string(threads) + " " + out.string() + asked) == 0;
+    if (!compared) continue;
     std::ifstream in(out);
-    for (auto& x : theirs) in >> x;
+    for (auto& best : theirs) {
+      double x = 0;
+      in >> x;
+      best = std::max(best, x);
+    }
   }
   std::printf(
       "%lld parameters, %d thread(s); tokens per second\nprompts samples length  ours  transformers  ratio\n",
