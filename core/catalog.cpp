@@ -14,6 +14,9 @@ const std::vector<std::pair<Kind, std::string>> kKindNames = {{Kind::kBool, "boo
                                                               {Kind::kChoice, "choice"},
                                                               {Kind::kText, "text"}};
 
+const std::map<Relation::Kind, std::string> kRelationNames = {{Relation::Kind::kDivides, "divides"},
+                                                              {Relation::Kind::kAtMost, "at most"}};
+
 Json to_json(const SettingTable& table) {
   Json settings = Json::array();
   for (const auto& s : table.settings) {
@@ -32,7 +35,10 @@ Json to_json(const SettingTable& table) {
       bundles.push_back({{"name", b.name}, {"help", b.help}, {"values", pionbench::to_json(b.values)}});
     sets.push_back({{"key", set.key}, {"default", set.default_bundle}, {"help", set.help}, {"bundles", bundles}});
   }
-  return {{"settings", settings}, {"bundle_sets", sets}};
+  Json relations = Json::array();
+  for (const auto& [first, kind, second] : table.relations)
+    relations.push_back({{"first", first}, {"is", kRelationNames.at(kind)}, {"second", second}});
+  return {{"settings", settings}, {"bundle_sets", sets}, {"relations", relations}};
 }
 
 SettingTable table_from_json(const Json& json) {
@@ -54,6 +60,9 @@ SettingTable table_from_json(const Json& json) {
       set.bundles.push_back({b.at("name"), b.at("help"), values_from_json(b.at("values"), "catalog")});
     table.bundle_sets.push_back(std::move(set));
   }
+  for (const auto& row : json.at("relations"))
+    for (const auto& [kind, name] : kRelationNames)
+      if (name == row.at("is")) table.relations.push_back({row.at("first"), kind, row.at("second")});
   return table;
 }
 

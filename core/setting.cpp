@@ -51,6 +51,13 @@ Setting text_setting(std::string name, std::string value, std::string help) {
   return {std::move(name), Kind::kText, std::move(value), std::move(help)};
 }
 
+Relation divides(std::string first, std::string second) {
+  return {std::move(first), Relation::Kind::kDivides, std::move(second)};
+}
+Relation at_most(std::string first, std::string second) {
+  return {std::move(first), Relation::Kind::kAtMost, std::move(second)};
+}
+
 const Setting* SettingTable::find(std::string_view name) const {
   for (const auto& setting : settings)
     if (setting.name == name) return &setting;
@@ -99,6 +106,16 @@ Values SettingTable::resolve(const Values& explicit_values) const {
   for (const auto& [name, value] : explicit_values)
     if (const Setting* setting = find(name)) out[name] = checked(*setting, value);
   return out;
+}
+
+void SettingTable::check_relations(const Values& resolved) const {
+  for (const auto& [first, kind, second] : relations) {
+    const auto a = get_int(resolved, first), b = get_int(resolved, second);
+    const bool is_divisor = kind == Relation::Kind::kDivides;
+    if (is_divisor ? a == 0 || b % a == 0 : a <= b) continue;
+    throw UserError("settings " + first + ", " + second + ": got " + std::to_string(a) + " and " + std::to_string(b) +
+                    (is_divisor ? "; the first must divide the second" : "; the first can be at most the second"));
+  }
 }
 
 Value checked(const Setting& setting, const Value& value) {

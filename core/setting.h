@@ -51,9 +51,23 @@ struct BundleSet {
   std::vector<Bundle> bundles;
 };
 
+/// What two whole-number settings must be to each other.
+struct Relation {
+  enum class Kind { kDivides, kAtMost };
+
+  std::string first;
+  Kind kind;
+  std::string second;
+};
+/// first divides second; 0 of the first, which is how settings are turned off, always does.
+Relation divides(std::string first, std::string second);
+/// first ≤ second.
+Relation at_most(std::string first, std::string second);
+
 struct SettingTable {
   std::vector<Setting> settings;
   std::vector<BundleSet> bundle_sets = {};
+  std::vector<Relation> relations = {};
 
   const Setting* find(std::string_view name) const;
   const BundleSet* find_bundle_set(std::string_view key) const;
@@ -62,6 +76,9 @@ struct SettingTable {
   /// Every setting with a value: defaults, then bundles, then `explicit_values`.
   /// Throws UserError (what came, what is allowed, nearest name) on unknown names, wrong kinds and ranges.
   Values resolve(const Values& explicit_values) const;
+  /// UserError when resolved values break a relation: which two, what came, what is allowed. Apart from resolve(),
+  /// which also serves to try one value alone.
+  void check_relations(const Values& resolved) const;
 };
 
 /// `value` converted to the setting's kind (an integer is a valid real; nothing else converts) and checked.

@@ -42,6 +42,8 @@ SuiteEntry suite_of(const Family& family) {
     if (row.name == "mini_batches") row.default_value = family.mini_batches;
     info.table.settings.push_back(row);
   }
+  info.table.relations = training_relations();
+  for (auto& relation : warm_start_relations()) info.table.relations.push_back(std::move(relation));
   info.table.bundle_sets = {model_bundles(), algorithm_bundles(/*has_base_demonstrations=*/true, /*grpo_kl=*/0)};
   return {info, run_rl};
 }

@@ -130,7 +130,7 @@ SuiteEntry suite_of(const Family& family) {
   info.help = "four demonstration styles, one of which will be rewarded; shared by all arms of a seed";
   info.takes_optimizer = false;
   info.primary_metric = "evaluation/validation/sampled";
-  info.table = {rlvr::warm_start_settings(), {rlvr::model_bundles()}};
+  info.table = {rlvr::warm_start_settings(), {rlvr::model_bundles()}, rlvr::warm_start_relations()};
   info.batch_setting = "warm_batch";
   return {info, run_sft};
 }

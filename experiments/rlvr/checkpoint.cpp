@@ -235,6 +235,7 @@ SuiteEntry suite_of(const Benchmark& b) {
     if (row.name == "gradient_checkpointing") row.default_value = true;
     rows.push_back(row);
   }
+  info.table.relations = training_relations();
   info.table.bundle_sets = {{"model",
                              "",
                              "published checkpoints by size",

@@ -21,8 +21,8 @@ struct Picked {
   std::vector<float> logp;  ///< log softmax(logits / T) before truncation; T = 1 where the likeliest is taken
 };
 
-/// logits [n, V] float32; draws [n]: uniform in [0, 1), or kGreedy. temperature 0: the likeliest everywhere, and `draws`
-/// are not read.
+/// logits [n, V] float32; draws [n]: uniform in [0, 1), or kGreedy. temperature 0: the likeliest everywhere, and
+/// `draws` are not read.
 Picked pick(const torch::Tensor& logits, double temperature, const Truncation& truncation,
             const std::vector<double>& draws);
 

@@ -31,6 +31,10 @@ std::vector<Setting> warm_start_settings() {
   return rows;
 }
 
+std::vector<Relation> warm_start_relations() {
+  return {divides("kv_heads", "query_heads")};
+}
+
 BundleSet model_bundles() {
   const auto sizes = [](std::int64_t hidden, std::int64_t layers, std::int64_t query_heads, std::int64_t kv_heads,
                         std::int64_t head_dim, std::int64_t ffn) {
@@ -53,9 +57,6 @@ Qwen3Config model_config(const Values& settings, std::int64_t vocabulary) {
   c.kv_heads = get_int(settings, "kv_heads");
   c.head_dim = get_int(settings, "head_dim");
   c.ffn = get_int(settings, "ffn");
-  if (c.query_heads % c.kv_heads)
-    throw UserError("settings kv_heads, query_heads: got " + std::to_string(c.kv_heads) + " and " +
-                    std::to_string(c.query_heads) + "; the first must divide the second");
   if (c.head_dim % 2)
     throw UserError("setting \"head_dim\": got " + std::to_string(c.head_dim) + ", allowed: even numbers");
   return c;

@@ -11,6 +11,7 @@ namespace pionbench::rlvr {
 
 std::vector<Setting> warm_start_settings();
 /// Bundle key "model": sizes of the decoder.
+std::vector<Relation> warm_start_relations();
 BundleSet model_bundles();
 Qwen3Config model_config(const Values& settings, std::int64_t vocabulary);
 

@@ -135,15 +135,7 @@ class Training {
   void check() const {
     if (get_text(s_, "auxiliary") == "frozen" && context_.request.config.optimizer == "frozen")
       throw UserError("nothing would train: optimizer=frozen keeps the matrices, auxiliary=frozen keeps the rest");
-    const auto prompts = get_int(s_, "prompts"), snr = get_int(s_, "snr_batches");
-    const auto require_divisor = [&](const char* name, std::int64_t n) {
-      if (prompts % n)
-        throw UserError(std::string("settings prompts, ") + name + ": got " + std::to_string(prompts) + " and " +
-                        std::to_string(n) + "; the second must divide the first");
-    };
-    require_divisor("mini_batches", get_int(s_, "mini_batches"));
-    if (snr == 1) throw UserError("setting \"snr_batches\": got 1, allowed: 0, or 2 and more");
-    if (snr > 0) require_divisor("snr_batches", snr);
+    if (get_int(s_, "snr_batches") == 1) throw UserError("setting \"snr_batches\": got 1, allowed: 0, or 2 and more");
   }
 
   void read_demonstrations() {
@@ -430,6 +422,10 @@ std::vector<Setting> training_settings(bool has_base_demonstrations) {
       int_setting("snr_batches", 0, 0, 65536,
                   "micro-batches of the gradient's signal-to-noise ratio at each probe; divides prompts; 0 = none"),
   };
+}
+
+std::vector<Relation> training_relations() {
+  return {divides("mini_batches", "prompts"), divides("snr_batches", "prompts")};
 }
 
 BundleSet algorithm_bundles(bool has_base_demonstrations, double grpo_kl) {

@@ -28,6 +28,7 @@ struct Workload {
 /// Settings of the loop: steps, batch, sampling, loss, what is trained, memory, probes. Without seed, device, dtype and
 /// max_new_tokens, which the suite declares. `has_base_demonstrations`: the suite knows what its base was made from.
 std::vector<Setting> training_settings(bool has_base_demonstrations);
+std::vector<Relation> training_relations();
 /// Bundle key "algorithm": grpo (with this weight of the KL term), gmpo, sft (and sft-base).
 BundleSet algorithm_bundles(bool has_base_demonstrations, double grpo_kl);
 

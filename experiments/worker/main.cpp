@@ -70,6 +70,7 @@ int run(const std::filesystem::path& folder) {
   torch::set_num_threads(request.threads);
   torch::set_num_interop_threads(1);
   const auto& entry = find_suite(request.config.suite);
+  entry.info.table.check_relations(request.config.settings);
   const auto setting = [&](const char* name, const char* otherwise) {
     const auto it = request.config.settings.find(name);
     return it == request.config.settings.end() ? std::string(otherwise) : to_text(it->second);

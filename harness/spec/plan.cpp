@@ -483,6 +483,7 @@ class Planner {
   struct Part {
     SharedValues values;
     std::string text;
+    bool is_checked = false;
     bool has_prerequisite = false;  ///< whether the two below are filled
     std::vector<std::string> needs = {};
     std::map<std::string, std::string> inputs = {};
@@ -555,6 +556,13 @@ class Planner {
       config.hyper = hyper.values;
     }
     if (is_excluded(arm, config, point)) return;
+    // Only now: an exclusion may be there for what does not go together.
+    if (!settings.is_checked) try {
+        suite_->table.check_relations(config.settings);
+        settings.is_checked = true;
+      } catch (const UserError& e) {
+        throw UserError(experiment_.file + (arm.name.empty() ? "" : ", arm " + arm.name) + ": " + e.what());
+      }
     cell.arm = arm.name;
     cell.label = arm.name.empty() ? experiment_.name : arm.name;
     for (const auto& axis : axes)

@@ -58,7 +58,9 @@ Figure make_fig8(const Evidence& evidence) {
             {"type", "nominal"},
             {"sort", nullptr},
             {"scale", {{"domain", labels}, {"range", colors}}},
-            {"legend", {{"title", nullptr}, {"orient", "right"}, {"symbolType", "stroke"}}}}}}}}});
+            // Of no names, a legend has no size, and the picture an infinite one.
+            {"legend",
+             is_empty ? Json(nullptr) : Json{{"title", nullptr}, {"orient", "right"}, {"symbolType", "stroke"}}}}}}}}});
   Json maps = view("(a) Scalar maps", is_empty ? "no run of the maps: pionbench reproduce --only fig3" : "", 330, 230,
                    std::move(layers), is_empty);
   if (!run.empty()) figure.sources.push_back({"a", "scalar maps", {run}});

@@ -94,6 +94,24 @@ TEST(Settings, AMistakeNamesWhatCameAndWhatIsAllowed) {
               HasSubstr("did you mean \"released\"?"));
 }
 
+TEST(Settings, RelationsAreCheckedOnResolvedValues) {
+  const SettingTable t = {
+      {int_setting("prompts", 16, 1, 100, ""), int_setting("parts", 0, 0, 100, ""), int_setting("used", 3, 1, 100, "")},
+      {},
+      {divides("parts", "prompts"), at_most("used", "prompts")}};
+  const auto with = [&](Values values) { t.check_relations(t.resolve(values)); };
+  EXPECT_NO_THROW(with({}));  // 0 of the first is off
+  EXPECT_NO_THROW(with({{"parts", std::int64_t{8}}, {"used", std::int64_t{16}}}));
+  EXPECT_THAT(message_of([&] {
+                with({{"parts", std::int64_t{5}}});
+              }),
+              HasSubstr("settings parts, prompts: got 5 and 16; the first must divide the second"));
+  EXPECT_THAT(message_of([&] {
+                with({{"prompts", std::int64_t{2}}});
+              }),
+              HasSubstr("settings used, prompts: got 3 and 2; the first can be at most the second"));
+}
+
 TEST(Settings, ReadingAnUndeclaredSettingIsOurBug) {
   EXPECT_THROW(get_int(table().resolve({}), "lr"), std::logic_error);
   EXPECT_THROW(get_real(table().resolve({}), "momentum"), std::logic_error);
@@ -109,9 +127,13 @@ TEST(Settings, TextOfAValueReadsBackAsTheSameNumber) {
 
 Catalog catalog() {
   Catalog c;
+  auto related = table();
+  related.settings.push_back(int_setting("part", 2, 0, 8, ""));
+  related.settings.push_back(int_setting("whole", 8, 1, 8, ""));
+  related.relations = {divides("part", "whole"), at_most("part", "whole")};
   c.optimizers = {{"muon", "Muon", "W ← W − ηO", "Jordan 2024", 2, table(), "one buffer", "2mn"}};
   c.suites = {{"toy/base", "Base", "help", 1, false, "", true, "", table()},
-              {"toy", "Toy", "help", 3, true, "evaluation/test/accuracy", false, "toy/base", table()}};
+              {"toy", "Toy", "help", 3, true, "evaluation/test/accuracy", false, "toy/base", related}};
   return c;
 }
 
@@ -122,6 +144,11 @@ TEST(CatalogJson, SurvivesARoundTrip) {
   EXPECT_EQ(back.optimizer("muon").table.settings[0].default_value, Value(1e-3));
   EXPECT_EQ(back.suite("toy").prerequisite, "toy/base");
   EXPECT_FALSE(back.suite("toy").higher_is_better);
+  EXPECT_THAT(message_of([&] {
+                const auto& t = back.suite("toy").table;
+                t.check_relations(t.resolve({{"part", std::int64_t{3}}}));
+              }),
+              HasSubstr("part, whole"));
 }
 
 TEST(CatalogJson, WholeRealsKeepTheirKind) {

@@ -119,9 +119,9 @@ class OnDevice : public testing::Test {
   fs::path folder_;
 };
 
-const Values kSmallModel = {{"hidden", std::int64_t{16}},     {"layers", std::int64_t{2}},
-                            {"query_heads", std::int64_t{4}}, {"kv_heads", std::int64_t{2}},
-                            {"head_dim", std::int64_t{6}},    {"ffn", std::int64_t{24}},
+const Values kSmallModel = {{"hidden", std::int64_t{16}},         {"layers", std::int64_t{2}},
+                            {"query_heads", std::int64_t{4}},     {"kv_heads", std::int64_t{2}},
+                            {"head_dim", std::int64_t{6}},        {"ffn", std::int64_t{24}},
                             {"train_problems", std::int64_t{64}}, {"validation_problems", std::int64_t{6}},
                             {"test_problems", std::int64_t{6}},   {"warm_steps", std::int64_t{12}},
                             {"warm_batch", std::int64_t{8}},      {"steps", std::int64_t{2}},
@@ -261,8 +261,8 @@ class RobotsOnAnyDevice : public OnDevice {
   void expect_as_on_the_cpu(torch::Device device, double relative) {
     using namespace std::string_literals;
     const auto go = [&](const std::string& name, const std::string& suite, const std::string& optimizer,
-                        const Values& settings, torch::Device where,
-                        const std::map<std::string, fs::path>& inputs = {}, int attempt = 1) {
+                        const Values& settings, torch::Device where, const std::map<std::string, fs::path>& inputs = {},
+                        int attempt = 1) {
       return run(name, suite, optimizer, with(kSmallPolicy, settings), {{"lr", 1e-3}, {"preset", "pion-vla"s}}, where,
                  torch::kFloat64, inputs, attempt);
     };

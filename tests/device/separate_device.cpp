@@ -131,8 +131,8 @@ at::Tensor host_view(const at::Tensor& x) {
   void* at = Memory::get().on_host(x.storage().mutable_data());
   auto bytes = c10::Storage(c10::Storage::use_byte_size_t(), x.storage().nbytes(),
                             c10::DataPtr(at, c10::Device(c10::DeviceType::CPU)), nullptr, /*resizable=*/false);
-  auto out = at::detail::make_tensor<c10::TensorImpl>(std::move(bytes), c10::DispatchKeySet(c10::DispatchKey::CPU),
-                                                      x.dtype());
+  auto out =
+      at::detail::make_tensor<c10::TensorImpl>(std::move(bytes), c10::DispatchKeySet(c10::DispatchKey::CPU), x.dtype());
   out.unsafeGetTensorImpl()->set_sizes_and_strides(x.sizes(), x.strides(), x.storage_offset());
   return out;
 }
@@ -145,9 +145,8 @@ at::Tensor empty(c10::IntArrayRef size, std::optional<at::ScalarType> dtype, std
 
 at::Tensor empty_strided(c10::IntArrayRef size, c10::IntArrayRef stride, std::optional<at::ScalarType> dtype,
                          std::optional<at::Layout>, std::optional<at::Device>, std::optional<bool>) {
-  return at::Tensor(at::detail::empty_strided_generic(size, stride, &g_allocator,
-                                                      c10::DispatchKeySet(c10::DispatchKey::PrivateUse1),
-                                                      c10::dtype_or_default(dtype)));
+  return at::Tensor(at::detail::empty_strided_generic(
+      size, stride, &g_allocator, c10::DispatchKeySet(c10::DispatchKey::PrivateUse1), c10::dtype_or_default(dtype)));
 }
 
 const at::Tensor& resize_(const at::Tensor& self, c10::IntArrayRef size, std::optional<at::MemoryFormat>) {
@@ -197,10 +196,11 @@ at::Tensor convolution(const at::Tensor& x, const at::Tensor& weight, const std:
   return brought(at::convolution(host_view(x), host_view(weight), b, stride, padding, dilation, transposed,
                                  output_padding, groups));
 }
-std::tuple<at::Tensor, at::Tensor, at::Tensor> convolution_backward(
-    const at::Tensor& gradient, const at::Tensor& x, const at::Tensor& weight, c10::IntArrayRef stride,
-    c10::IntArrayRef padding, c10::IntArrayRef dilation, bool transposed, c10::IntArrayRef output_padding,
-    std::int64_t groups, std::array<bool, 3> wanted) {
+std::tuple<at::Tensor, at::Tensor, at::Tensor> convolution_backward(const at::Tensor& gradient, const at::Tensor& x,
+                                                                    const at::Tensor& weight, c10::IntArrayRef stride,
+                                                                    c10::IntArrayRef padding, c10::IntArrayRef dilation,
+                                                                    bool transposed, c10::IntArrayRef output_padding,
+                                                                    std::int64_t groups, std::array<bool, 3> wanted) {
   const auto biases = std::vector<std::int64_t>{weight.size(transposed ? 1 : 0) * (transposed ? groups : 1)};
   const auto [dx, dw, db] =
       at::convolution_backward(host_view(gradient), host_view(x), host_view(weight), at::OptionalIntArrayRef(biases),

@@ -14,8 +14,8 @@ std::vector<std::int64_t> row_by_row(const torch::Tensor& logits, double tempera
   const auto p = torch::softmax(logits / temperature, -1).contiguous();
   std::vector<std::int64_t> out;
   for (std::int64_t r = 0; r < p.size(0); ++r)
-    out.push_back(draw({p[r].data_ptr<float>(), static_cast<std::size_t>(p.size(1))}, truncation,
-                       draws[r].item<double>()));
+    out.push_back(
+        draw({p[r].data_ptr<float>(), static_cast<std::size_t>(p.size(1))}, truncation, draws[r].item<double>()));
   return out;
 }
 
@@ -29,10 +29,13 @@ void expect_the_same_tokens(const torch::Tensor& logits, double temperature, con
       << what;
 }
 
-const std::vector<std::pair<const char*, Truncation>> kRules = {
-    {"none", {}},          {"top-k", {7, 1, 0}},       {"top-k of one", {1, 1, 0}},
-    {"top-p", {0, 0.8, 0}}, {"min-p", {0, 1, 0.05}},   {"all three", {40, 0.9, 0.02}},
-    {"top-k beyond the vocabulary", {1000000, 1, 0}}};
+const std::vector<std::pair<const char*, Truncation>> kRules = {{"none", {}},
+                                                                {"top-k", {7, 1, 0}},
+                                                                {"top-k of one", {1, 1, 0}},
+                                                                {"top-p", {0, 0.8, 0}},
+                                                                {"min-p", {0, 1, 0.05}},
+                                                                {"all three", {40, 0.9, 0.02}},
+                                                                {"top-k beyond the vocabulary", {1000000, 1, 0}}};
 
 TEST(DrawRows, TakesTheTokensThatDrawingRowByRowTakes) {
   torch::manual_seed(3);

@@ -295,6 +295,17 @@ TEST_F(Figures, Fig4aIsTheVarianceOverHeadsOfEachLayer) {
   expect_links_are_listed(figure);
 }
 
+/// A legend of no names has no size, and a picture with one an infinite size, which no renderer draws.
+void expect_no_legend_of_nothing(const Json& spec, const std::string& where) {
+  if (spec.is_object() && spec.contains("scale") && spec["scale"].is_object() && spec.contains("legend")) {
+    if (spec["scale"].value("domain", Json()) == Json::array()) {
+      EXPECT_TRUE(spec["legend"].is_null()) << where << ": " << spec.dump();
+    }
+  }
+  if (spec.is_structured())
+    for (const auto& [key, inner] : spec.items()) expect_no_legend_of_nothing(inner, where);
+}
+
 TEST_F(Figures, Fig8TakesTheMapsFromWhereverTheyWereComputed) {
   MadeUp m{.name = "fig8", .arms = {{"AdamW", "adamw"}, {"LPMuon", "lpmuon"}}, .metrics = {kSampled}, .seeds = 2};
   m.value = [](const Place& p) { return p.arm == "AdamW" ? 0.3 + 0.01 * p.step : 0.3; };
@@ -304,6 +315,7 @@ TEST_F(Figures, Fig8TakesTheMapsFromWhereverTheyWereComputed) {
   ASSERT_EQ(views.size(), 2u);
   EXPECT_THAT(rows_with(views[0], "text").at(0)["text"], HasSubstr("pionbench reproduce --only fig3"));
   EXPECT_EQ(title_of(views[1]).substr(0, 3), "(b)");
+  expect_no_legend_of_nothing(figure.spec, "fig8");
   add_fig3(store_);
   figure = make_fig8(evidence("fig8"));
   const auto maps = rows_with(views_of(figure.spec)[0], "f");
@@ -510,6 +522,7 @@ TEST_F(Figures, OfExperimentsWithoutAnyRunAreFramesThatSaySo) {
     EXPECT_THAT(figure.sources, IsEmpty()) << item.name;
     EXPECT_THAT(figure.caption, HasSubstr("Missing: ")) << item.name;
     EXPECT_THAT(views_of(figure.spec), Not(IsEmpty())) << item.name;
+    expect_no_legend_of_nothing(figure.spec, item.name);
   }
   for (const auto& item : table_items(all_)) EXPECT_THAT(item.make().caption, HasSubstr("Missing: ")) << item.name;
 }

@@ -245,6 +245,13 @@ TEST_F(PlanTest, AWrongValueNamesThePlaceAndTheRange) {
   EXPECT_THAT(error_of(kExperiment, {.overrides = {"lr"}}), HasSubstr("expected key=value"));
 }
 
+TEST_F(PlanTest, SettingsThatDoNotGoTogetherAreRefusedUnlessTheirCellsAreExcluded) {
+  const PlanOptions options{.overrides = {"steps=1", "seed=0..2"}};
+  EXPECT_THAT(error_of(kExperiment, options),
+              testing::AllOf(HasSubstr("exp.yaml, arm "), HasSubstr("settings seed, steps: got 2 and 1")));
+  EXPECT_NO_THROW(plan(kExperiment, {.overrides = {"steps=1", "seed=0..2"}, .exclude = {"seed>1"}}));
+}
+
 TEST_F(PlanTest, AKeyGivenTwiceIsAnErrorThatNamesBothPlaces) {
   EXPECT_THAT(error_of(replaced(kExperiment, "title: A toy", "name: again")),
               HasSubstr("exp.yaml:2: \"name\" is given twice (first at "));

@@ -203,17 +203,18 @@ TEST_F(Rollouts, APolicyThatGivesNoNumberFailsAndTheRecordSaysSo) {
 
 TEST(Settings, ThatDoNotFitAreNamed) {
   const auto& suite = find_task_suite("vla/object");
-  const SettingTable table = {training_settings(suite), {model_bundles(), recipe_bundles()}};
+  const SettingTable table = {training_settings(suite), {model_bundles(), recipe_bundles()}, training_relations()};
   const auto words = std::vector<std::string>{"milk"};
+  EXPECT_NO_THROW(table.check_relations(table.resolve({})));
   EXPECT_NO_THROW(policy_config(table.resolve({}), words));
   EXPECT_THAT(error_of([&] {
-                policy_config(table.resolve({{"execute", std::int64_t{9}}}), words);
+                table.check_relations(table.resolve({{"execute", std::int64_t{9}}}));
               }),
               testing::AllOf(HasSubstr("execute"), HasSubstr("chunk")));
   EXPECT_THAT(error_of([&] {
-                policy_config(table.resolve({{"crop", std::int64_t{60}}}), words);
+                table.check_relations(table.resolve({{"crop", std::int64_t{60}}}));
               }),
-              HasSubstr("image_size, crop"));
+              HasSubstr("crop, image_size"));
   EXPECT_THAT(error_of([&] { table.resolve({{"head", std::string("diffusion")}}); }), HasSubstr("l1"));
   EXPECT_EQ(get_text(table.resolve({{"recipe", std::string("vlanext")}}), "head"), "flow");
 }

@@ -403,7 +403,7 @@ SuiteEntry backbone_suite() {
   info.takes_optimizer = false;
   info.primary_metric = "evaluation/validation/error_cm";
   info.higher_is_better = false;
-  info.table = {backbone_settings(), {model_bundles()}};
+  info.table = {backbone_settings(), {model_bundles()}, backbone_relations()};
   return {info, run_backbone};
 }
 

@@ -62,7 +62,7 @@ SuiteEntry base_suite(const TaskSuite& tasks) {
   info.help = "the scripted expert's demonstrations, their quantiles, and the backbone; shared by all arms and seeds";
   info.takes_optimizer = false;
   info.prerequisite = kBackbone;
-  info.table = {base_settings(), {model_bundles()}};
+  info.table = {base_settings(), {model_bundles()}, backbone_relations()};
   return {info, run_base};
 }
 

@@ -156,6 +156,7 @@ SuiteEntry plus_suite(const TaskSuite& tasks) {
   };
   info.table.settings.insert(info.table.settings.end(), own.begin(), own.end());
   info.table.bundle_sets = {model_bundles(), recipe_bundles()};
+  info.table.relations = training_relations();
   return {info, run_plus};
 }
 

@@ -100,6 +100,18 @@ std::vector<Setting> training_settings(const TaskSuite& tasks) {
   return rows;
 }
 
+std::vector<Relation> backbone_relations() {
+  return {at_most("crop", "image_size"), divides("patch", "crop"), divides("stem_patch", "patch"),
+          divides("language_heads", "width"), divides("vision_heads", "vision_width")};
+}
+
+std::vector<Relation> training_relations() {
+  auto out = backbone_relations();
+  out.push_back(divides("action_heads", "action_width"));
+  out.push_back(at_most("execute", "chunk"));
+  return out;
+}
+
 BundleSet model_bundles() {
   const auto sizes = [](std::int64_t image, std::int64_t crop, std::int64_t patch, std::int64_t stem,
                         std::int64_t vision, std::int64_t vision_layers, std::int64_t width, std::int64_t layers,
@@ -175,9 +187,6 @@ PolicyConfig backbone_config(const Values& s, const std::vector<std::string>& vo
   c.queries = get_int(s, "queries");
   c.words = get_int(s, "words");
   c.vocabulary = vocabulary;
-  if (get_int(s, "image_size") < c.image)
-    throw UserError("settings image_size, crop: got " + std::to_string(get_int(s, "image_size")) + " and " +
-                    std::to_string(c.image) + "; the second cannot be larger");
   c.check();
   return c;
 }
@@ -188,9 +197,6 @@ PolicyConfig policy_config(const Values& s, const std::vector<std::string>& voca
   c.action_width = get_int(s, "action_width");
   c.action_heads = get_int(s, "action_heads");
   c.chunk = get_int(s, "chunk");
-  if (get_int(s, "execute") > c.chunk)
-    throw UserError("settings execute, chunk: got " + std::to_string(get_int(s, "execute")) + " and " +
-                    std::to_string(c.chunk) + "; more cannot be executed than is predicted");
   c.check();
   return c;
 }

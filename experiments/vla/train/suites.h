@@ -38,6 +38,8 @@ const TaskSuite& task_suite_of(const std::string& suite);
 std::vector<Setting> backbone_settings();
 std::vector<Setting> base_settings();
 std::vector<Setting> training_settings(const TaskSuite& tasks);
+std::vector<Relation> backbone_relations();
+std::vector<Relation> training_relations();
 /// Bundle keys "model" (sizes) and "recipe" (head, schedule, protocol of one of the paper's three stacks).
 BundleSet model_bundles();
 BundleSet recipe_bundles();

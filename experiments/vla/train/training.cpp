@@ -226,7 +226,7 @@ SuiteEntry training_suite(const TaskSuite& tasks) {
               ", closed-loop success in MuJoCo; backbone and demonstrations shared by all arms";
   info.primary_metric = "evaluation/test/success";
   info.prerequisite = base_of(tasks);
-  info.table = {training_settings(tasks), {model_bundles(), recipe_bundles()}};
+  info.table = {training_settings(tasks), {model_bundles(), recipe_bundles()}, training_relations()};
   return {info, run_training};
 }
 
