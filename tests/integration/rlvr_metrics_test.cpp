@@ -73,10 +73,12 @@ TEST_F(RlvrMetrics, SupervisedGradientsHaveARatioAtEachProbe) {
 
 TEST_F(RlvrMetrics, NumbersThatDoNotFitTogetherAreRefused) {
   write("tiny.yaml", kTinyExperiment);
-  EXPECT_EQ(pionbench("run tiny.yaml seed=0 arm=Pion snr_batches=3").code, 1);
-  std::string log;
-  for (const auto& folder : fs::directory_iterator(folder_ / "out/runs")) log += slurp(folder.path() / "stderr.log");
-  EXPECT_THAT(log, testing::HasSubstr("settings prompts, snr_batches: got 2 and 3; the second must divide the first"));
+  const auto refused = pionbench("run tiny.yaml seed=0 arm=Pion snr_batches=3");
+  EXPECT_EQ(refused.code, 64);
+  EXPECT_THAT(
+      refused.errors,
+      testing::HasSubstr("arm Pion: settings snr_batches, prompts: got 3 and 2; the first must divide the second"));
+  EXPECT_FALSE(fs::exists(folder_ / "out/runs"));
 }
 
 }  // namespace

@@ -30,7 +30,6 @@ inline Catalog fixture_catalog() {
   SuiteInfo toy{"toy", "Toy", "", 1, true, "evaluation/test/accuracy", true, "toy/base", {}};
   toy.table.settings = {int_setting("steps", 10, 1, 100000, "steps"), width, seed,
                         choice_setting("auxiliary", "frozen", {"frozen", "trained"}, ""), text_setting("note", "", "")};
-  toy.table.relations = {at_most("seed", "steps")};
   toy.table.bundle_sets = {
       {"model",
        "small",

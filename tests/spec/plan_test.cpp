@@ -246,6 +246,7 @@ TEST_F(PlanTest, AWrongValueNamesThePlaceAndTheRange) {
 }
 
 TEST_F(PlanTest, SettingsThatDoNotGoTogetherAreRefusedUnlessTheirCellsAreExcluded) {
+  std::ranges::find(catalog_.suites, "toy", &SuiteInfo::name)->table.relations = {at_most("seed", "steps")};
   const PlanOptions options{.overrides = {"steps=1", "seed=0..2"}};
   EXPECT_THAT(error_of(kExperiment, options),
               testing::AllOf(HasSubstr("exp.yaml, arm "), HasSubstr("settings seed, steps: got 2 and 1")));
