@@ -71,17 +71,8 @@ class OnDevice : public testing::Test {
     request.run = "test.1", request.cell = std::string(64, 'a'), request.attempt = attempt;
     request.config.suite = suite;
     request.config.optimizer = optimizer;
-    Values known;
-    for (const auto& [key, value] : settings)
-      if (entry.info.table.find(key) || entry.info.table.find_bundle_set(key)) known[key] = value;
-    request.config.settings = entry.info.table.resolve(known);
-    if (!optimizer.empty()) {
-      Values taken;
-      const auto& table = optim::find_optimizer(optimizer).info.table;
-      for (const auto& [key, value] : hyper)
-        if (table.find(key) || table.find_bundle_set(key)) taken[key] = value;
-      request.config.hyper = table.resolve(taken);
-    }
+    request.config.settings = resolved(entry.info.table, settings);
+    if (!optimizer.empty()) request.config.hyper = resolved(optim::find_optimizer(optimizer).info.table, hyper);
     for (const auto& [prerequisite, path] : inputs) request.inputs[prerequisite] = path / "artifacts";
     const auto folder = folder_ / name;
     fs::create_directories(folder / "artifacts");
@@ -106,6 +97,14 @@ class OnDevice : public testing::Test {
     }
     EXPECT_FALSE(out.empty()) << suite;
     return out;
+  }
+
+  /// With those of the values that the table knows.
+  static Values resolved(const SettingTable& table, const Values& values) {
+    Values known;
+    for (const auto& [key, value] : values)
+      if (table.find(key) || table.find_bundle_set(key)) known[key] = value;
+    return table.resolve(known);
   }
 
   static void expect_near(const Numbers& got, const Numbers& expected, double relative, const std::string& what) {
@@ -289,13 +288,16 @@ TEST_F(RobotsOnAnyDevice, GiveTheNumbersOfTheCpu) {
   expect_as_on_the_cpu(separate_device(), 1e-6);
 }
 
-class GpuRuns : public OnAnyDevice {
+template <typename Runs>
+class OnGpu : public Runs {
  protected:
   void SetUp() override {
     if (!torch::cuda::is_available()) GTEST_SKIP() << "this libtorch sees no CUDA device";
-    OnAnyDevice::SetUp();
+    Runs::SetUp();
   }
 };
+class GpuRuns : public OnGpu<OnAnyDevice> {};
+class GpuRobots : public OnGpu<RobotsOnAnyDevice> {};
 
 TEST_F(GpuRuns, RlvrGivesTheNumbersOfTheCpu) {
   expect_rlvr_as_on_the_cpu(torch::kCUDA, 1e-5);
@@ -309,14 +311,6 @@ TEST_F(GpuRuns, Float32AndBFloat16Run) {
   expect_to_run_in(torch::kCUDA, torch::kFloat32);
   expect_to_run_in(torch::kCUDA, torch::kBFloat16);
 }
-
-class GpuRobots : public RobotsOnAnyDevice {
- protected:
-  void SetUp() override {
-    if (!torch::cuda::is_available()) GTEST_SKIP() << "this libtorch sees no CUDA device";
-    RobotsOnAnyDevice::SetUp();
-  }
-};
 
 TEST_F(GpuRobots, GiveTheNumbersOfTheCpu) {
   expect_as_on_the_cpu(torch::kCUDA, 1e-4);
